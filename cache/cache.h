@@ -1,0 +1,42 @@
+/* The whole cache: composition, start and stop in one order, recovery at open.
+ *
+ * open (before threads, after daemonising: LMDB must not cross a fork) → start (threads) → … → drain →
+ * stop → close. One cache a process is usual, several are possible. */
+#ifndef TOOTFS_CACHE_H
+#define TOOTFS_CACHE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/statvfs.h>
+#include "cache/base/buf.h"
+#include "cache/base/err.h"
+#include "config.h"
+
+struct cache;
+
+/* Called from any thread, with no lock held, when a node's content or attributes, or a directory's names,
+ * changed without a call of the filesystem having done it (the bucket changed behind our back). The kernel
+ * must forget what it keeps of the ino. */
+struct cache_watcher {
+	void (*changed)(void *arg, uint64_t ino);
+	void *arg;
+};
+
+/* Opens index, blobs and bucket, recovers, probes the bucket. Needs the bucket only where the cache does
+ * not know it yet; otherwise an unreachable endpoint is a warning. *why: the thing, the cause, the way out.
+ * The config must outlive the cache. */
+int cache_open(const struct cache_config *config, struct cache **out, struct buf *why) MUST_CHECK;
+int cache_start(struct cache *cache, const struct cache_watcher *watcher) MUST_CHECK;
+/* Waits until nothing is pending or until clock_ms() >= deadline_ms; progress is called about once a second
+ * with what is left. 0, or -ETIMEDOUT with work left (it stays pending and goes on at the next start). */
+int cache_drain(struct cache *cache, int64_t deadline_ms,
+		void (*progress)(void *arg, uint64_t pending_count), void *arg) MUST_CHECK;
+/* Ends all transfers, joins the threads, takes a last checkpoint. */
+void cache_stop(struct cache *cache);
+void cache_close(struct cache **cache);
+
+/* Honest numbers: blocks = what the tree holds + what can be written now without waiting. */
+int cache_statvfs(struct cache *cache, struct statvfs *out) MUST_CHECK;
+uint64_t cache_pending(struct cache *cache);
+
+#endif

@@ -1,0 +1,34 @@
+/* Checkpoints: about once a second while anything is dirty, and at once when somebody waits.
+ *
+ * One thread: index_checkpoint_begin → blobs that new records name are synced → index_checkpoint_commit → blobs
+ * that no durable record names any more are dropped (and their space released) → send_kick. Waiters share one.
+ * Order of the two lists: the condemned list is taken before begin (all on it were noted after their commit),
+ * the sync list after begin (all that the snapshot names were noted before their commit).
+ * A checkpoint that fails (disk full, EIO) is logged once per kind, drops nothing, keeps its lists, and is tried again
+ * after a second; waiters get the error. */
+#ifndef TOOTFS_CHECKPOINT_H
+#define TOOTFS_CHECKPOINT_H
+
+#include "flow.h"
+
+struct checkpoints;
+
+int checkpoints_open(struct flow *flow, struct checkpoints **out) MUST_CHECK;
+int checkpoints_start(struct checkpoints *c) MUST_CHECK;
+/* Joins the thread after one last checkpoint; returns its result. */
+int checkpoints_stop(struct checkpoints *c) MUST_CHECK;
+void checkpoints_close(struct checkpoints **c);
+
+/* Before the commit of a transaction whose records name a new or changed blob. Leaf lock only. */
+void checkpoint_blob(struct checkpoints *c, uint64_t blob);
+/* After the commit of a transaction that took a blob out of the records: it is dropped, and bytes of the cache
+ * released, after the next checkpoint. */
+void checkpoint_condemn(struct checkpoints *c, uint64_t blob, uint64_t bytes);
+/* Something was committed: a checkpoint within a second. Cheap; every committer calls it. */
+void checkpoint_kick(struct checkpoints *c);
+/* Waits until transaction txn is covered; hurries the thread. 0, -ETIMEDOUT, or why the checkpoint failed. Nothing held. */
+int checkpoint_wait(struct checkpoints *c, uint64_t txn, int64_t deadline_ms) MUST_CHECK;
+/* Also hurries the thread, without waiting (room is needed). */
+void checkpoint_hurry(struct checkpoints *c);
+
+#endif

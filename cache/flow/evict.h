@@ -1,0 +1,45 @@
+/* Room in the cache: a hard limit on the bytes of all blobs, dirty ones included; old clean blobs go first.
+ *
+ * used = reserved bytes of all blobs, from the moment before they are written until they are unlinked. A thread keeps used
+ * below the high mark (95 % of the limit) by evicting down to the low mark (90 %), oldest age first: take the node
+ * (node_get, node.lock) → at rest? (no opens, no fill, no stream, no draft; CLEAN, or REMOTE with a blob) → one transaction
+ * {REMOTE, blob 0, present none, age deleted} → checkpoint_condemn. DIRTY and busy nodes are skipped. It works in
+ * batches and, when room is short, calls checkpoint_hurry so that condemned blobs go at once. It also evicts while the
+ * cache's filesystem has less than 1 % or 64 MiB free (whichever is smaller). */
+#ifndef TOOTFS_EVICT_H
+#define TOOTFS_EVICT_H
+
+#include "flow.h"
+
+struct evicts;
+
+int evicts_open(struct flow *flow, struct evicts **out) MUST_CHECK; /* used = ages_total */
+int evicts_start(struct evicts *e) MUST_CHECK;
+void evicts_stop(struct evicts *e); /* wakes all waiters with -ECANCELED, writes the last ages, joins */
+void evicts_close(struct evicts **e);
+
+/* Before bytes are written to a blob: waits for room until deadline_ms, or for full_timeout without any
+ * progress (bytes freed), whichever is first. 0, -ENOSPC, -ECANCELED. Nothing held. A request larger than the
+ * whole limit is -ENOSPC at once. */
+int space_reserve(struct evicts *e, uint64_t bytes, int64_t deadline_ms) MUST_CHECK;
+/* Takes the bytes only if there is room right now. Leaf lock only. */
+bool space_try(struct evicts *e, uint64_t bytes);
+void space_release(struct evicts *e, uint64_t bytes); /* leaf lock only */
+/* pwrite said ENOSPC though we had room: evicts what can be evicted. */
+void space_disk_full(struct evicts *e);
+/* Bytes accounted for a blob of this size. */
+static inline uint64_t space_of(uint64_t size)
+{
+	return (size + 4095) & ~(uint64_t)4095;
+}
+/* The node was read: noted in memory (bounded; imperfect by design), written in batches by the thread. Leaf lock only. */
+void evict_touch(struct evicts *e, uint64_t ino);
+/* An ascending stamp for ages_touch. */
+uint64_t evict_stamp(void);
+
+struct evict_stats {
+	uint64_t used, limit, evicted_blobs, evicted_bytes;
+};
+void evict_stats_read(struct evicts *e, struct evict_stats *out);
+
+#endif

@@ -1,0 +1,36 @@
+/* What the parts of cache/flow/ share: the stores below, the settings, and each other.
+ *
+ * Filled in by cache_open() before any thread runs and constant afterwards. */
+#ifndef TOOTFS_FLOW_H
+#define TOOTFS_FLOW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "cache/blob/blob.h"
+#include "cache/bucket/bucket.h"
+#include "cache/index/index.h"
+
+struct flow_config {
+	uint64_t cache_size_bytes;
+	unsigned uploads, downloads; /* threads */
+	uint64_t part_size_bytes;
+	bool attrs_object, durability_bucket, read_only;
+	int64_t io_timeout_ms, full_timeout_ms;
+};
+
+struct flow {
+	struct flow_config config;
+	struct index *index;
+	struct blobs *blobs;
+	struct bucket *bucket;
+	struct nodes *nodes;
+	struct checkpoints *checkpoints;
+	struct evicts *evicts;
+	struct fills *fills;
+	struct sends *sends;
+	/* The bucket changed this node behind our back; called with no lock held. */
+	void (*changed)(void *arg, uint64_t ino);
+	void *changed_arg;
+};
+
+#endif

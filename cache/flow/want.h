@@ -1,0 +1,31 @@
+/* What the bucket is to have at a key: every change of pending goes through here, inside the caller's write
+ * transaction, so that PUT, DELETE, PUT of one key collapse into the last wish and a content that
+ * the bucket has nowhere else is never overwritten or deleted before it was copied.
+ *
+ * home: the key at which the bucket has a node's content while that is not yet the node's own key (after a rename).
+ * The pending record of that key then `holds` the node: neither PUT nor DELETE of the key is sent until the node
+ * has left it (its content is at its own key, or it was changed and is DIRTY with a blob, or the node is deleted). */
+#ifndef TOOTFS_WANT_H
+#define TOOTFS_WANT_H
+
+#include "cache/index/nodes.h"
+#include "cache/index/pending.h"
+
+/* key is to have node at its version. */
+int want_put(struct txn *txn, const char *key, const struct node_record *node) MUST_CHECK;
+/* Only the object's headers are to be renewed (attrs=object); nothing where a PUT is pending anyway. */
+int want_attrs(struct txn *txn, const char *key, const struct node_record *node) MUST_CHECK;
+/* key is to have no object. holds: a node that still lives there (its home), or 0. A wish that was never sent
+ * and made no object is forgotten instead (see pending_record.fresh and index_pinned). */
+int want_absent(struct txn *txn, struct index *index, const char *key, uint64_t holds) MUST_CHECK;
+/* The node's key changed from → to (its record in *node still has the state before; home is updated in it, the
+ * caller puts the record). */
+int want_move(struct txn *txn, struct index *index, struct node_record *node, const char *from,
+	      const char *to) MUST_CHECK;
+/* May a request for this record's key be sent, as far as `holds` is concerned? Clears a hold that is over in
+ * *record (not in the table). 0 = yes, -EBUSY = not yet. */
+int want_held(struct txn *txn, struct pending_record *record) MUST_CHECK;
+/* The object that node's content can be copied from: its home, or its own key where that is not pending. false: nowhere. */
+bool want_source(struct txn *txn, const struct node_record *node, char out[KEY_BYTES_MAX + 1]);
+
+#endif

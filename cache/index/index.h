@@ -1,0 +1,86 @@
+/* The index: what is remembered, in one LMDB environment; transactions, checkpoints and recovery.
+ *
+ * One process opens it (the caller holds the cache's lock file); never before a fork. Write transactions
+ * are serialised; read transactions see a snapshot and never wait. A transaction belongs to one
+ * thread. Commits are made without fsync: they survive a killed process, not a power cut; a
+ * checkpoint makes them durable (see index.c for the protocol).
+ *
+ * Errors everywhere in cache/index/: -ENOENT (no such record), -EEXIST, -ENOSPC (disk or map full), -EIO,
+ * -EUCLEAN (a record that cannot be decoded; logged with its table and key), -ENOMEM. */
+#ifndef TOOTFS_INDEX_H
+#define TOOTFS_INDEX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "cache/base/buf.h"
+#include "cache/base/err.h"
+
+enum { INDEX_FORMAT = 1, INO_ROOT = 1 };
+
+struct index;
+struct txn;
+
+struct index_config {
+	const char *folder;   /* exists; index files are folder/index.mdb, index.mdb-lock, steady */
+	const char *identity; /* bucket_identity(): a cache made for another bucket is refused */
+	bool read_only;
+};
+
+enum index_start { INDEX_NEW, INDEX_CLEAN, INDEX_KILLED, INDEX_POWER_CUT };
+
+/* Creates, or opens and recovers: after a killed process (same boot) the newest state as it is; after a
+ * power cut (other boot id, no clean mark) the last checkpoint's state. *why gets plain words on an error:
+ *   -EPROTO a newer format (never touched), -EMEDIUMTYPE made for another bucket, -EUCLEAN damaged or no
+ *   usable steady file, -EACCES, -ENOSPC, -EIO … */
+int index_open(const struct index_config *config, struct index **out, enum index_start *start,
+	       struct buf *why) MUST_CHECK;
+/* After a last checkpoint by the caller with nothing changed since: marks the index clean. */
+int index_mark_clean(struct index *index) MUST_CHECK;
+void index_close(struct index **index);
+
+/* -- transactions -- */
+int txn_begin_read(struct index *index, struct txn **out) MUST_CHECK;
+int txn_begin_write(struct index *index, struct txn **out) MUST_CHECK;
+/* Ends the transaction in every case and sets *txn to NULL. A read transaction is committed or aborted alike. */
+int txn_commit(struct txn **txn) MUST_CHECK;
+void txn_abort(struct txn **txn); /* *txn may be NULL */
+#define AUTO_ABORT __attribute__((cleanup(txn_abort)))
+/* Ascending by one per committed write transaction; that of a write transaction is the one it will have. */
+uint64_t txn_id(const struct txn *txn);
+bool txn_writes(const struct txn *txn);
+
+/* -- numbers that are never given twice, persistent -- */
+uint64_t txn_new_ino(struct txn *txn);  /* > INO_ROOT */
+uint64_t txn_new_blob(struct txn *txn); /* > 0 */
+/* A number for a new blob outside a transaction (reserves a batch ahead in its own transaction). */
+int index_new_blob(struct index *index, uint64_t *out) MUST_CHECK;
+
+/* -- small named values (survey position, …) -- */
+enum { META_NAME_BYTES_MAX = 32, META_VALUE_BYTES_MAX = 2048 };
+int meta_get(struct txn *txn, const char *name, struct buf *out) MUST_CHECK; /* -ENOENT */
+int meta_put(struct txn *txn, const char *name, const void *bytes, size_t length) MUST_CHECK;
+int meta_delete(struct txn *txn, const char *name) MUST_CHECK;
+
+/* -- totals, kept by nodes_put/nodes_delete in the same transaction -- */
+struct index_totals {
+	uint64_t files, folders, symlinks;
+	uint64_t bytes;   /* sizes of files and symlinks */
+	uint64_t pending; /* entries */
+};
+int index_totals(struct txn *txn, struct index_totals *out) MUST_CHECK;
+
+/* -- checkpoints: one at a time; the caller serialises --
+ * begin: under the writer's lock pins a snapshot and copies the meta pages. Then the caller makes every blob
+ * durable that the snapshot names, and commit makes index.mdb durable, writes steady and releases the
+ * snapshot pinned by the checkpoint before. */
+struct index_checkpoint;
+int index_checkpoint_begin(struct index *index, struct index_checkpoint **out) MUST_CHECK;
+uint64_t index_checkpoint_txn(const struct index_checkpoint *checkpoint);
+int index_checkpoint_commit(struct index_checkpoint **checkpoint) MUST_CHECK;
+void index_checkpoint_abort(struct index_checkpoint **checkpoint);
+/* Transaction ids; atomic reads: last committed; pinned by the last begun checkpoint; made durable. */
+uint64_t index_newest(const struct index *index);
+uint64_t index_pinned(const struct index *index);
+uint64_t index_covered(const struct index *index);
+
+#endif

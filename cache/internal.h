@@ -1,0 +1,23 @@
+/* The members of a cache, for the .c files of cache/ only. Fixed after cache_open. */
+#ifndef TOOTFS_CACHE_INTERNAL_H
+#define TOOTFS_CACHE_INTERNAL_H
+
+#include "cache.h"
+#include "cache/flow/checkpoint.h"
+#include "cache/flow/evict.h"
+#include "cache/flow/fill.h"
+#include "cache/flow/flow.h"
+#include "cache/flow/send.h"
+
+struct survey;
+
+struct cache {
+	const struct cache_config *config;
+	struct flow flow;
+	struct survey *survey;
+	struct cache_watcher watcher;
+	int lock_fd;
+	size_t key_bytes_max;
+};
+
+#endif
