@@ -3,12 +3,11 @@
  *     env_file=FILE                       Mastodon's .env.production
  *     credentials=FILE, profile=NAME      an AWS shared credentials file, or a passwd file of s3fs
  *     AWS_ACCESS_KEY_ID …                 the environment
- *     ~/.aws/credentials, ~/.aws/config   AWS_PROFILE, or "default"; the AWS_*_FILE variables are
- * honoured
+ *     ~/.aws/credentials, ~/.aws/config   AWS_PROFILE, or "default"; AWS_*_FILE is honoured
  *
  * What was asked for by an option is never passed over: a file without a usable key is an error
- * there and then. An env_file without any key is the exception, since it is also given for its S3_*
- * names.
+ * there and then. An env_file without any key is the exception, since it is also given for its
+ * S3_* names.
  *
  * The place (endpoint, region, …) comes with the key: whoever uses Mastodon's env file must not
  * be sent elsewhere by a forgotten ~/.aws/config. What an env_file says of the place always counts.
@@ -139,6 +138,7 @@ static int search_places(struct search *s)
 
 	if (r <= 0)
 		return r;
+	credentials_wipe(s->key);
 	if (s->credentials[0]) {
 		r = search_credentials_file(s);
 	} else {

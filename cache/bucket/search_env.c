@@ -3,9 +3,9 @@
  * Its names are read as Mastodon's storage initializer reads them, so that the same file means the
  * same bucket to both:
  *     S3_BUCKET, S3_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN
- *     S3_ENDPOINT               where requests go; path style then, unless
- * S3_OVERRIDE_PATH_STYLE=true S3_PROTOCOL               only for an S3_ENDPOINT without "http://"
- *     S3_PERMISSION             '' = send no ACL
+ *     S3_ENDPOINT      where requests go; path style then, unless S3_OVERRIDE_PATH_STYLE=true
+ *     S3_PROTOCOL      only for an S3_ENDPOINT without "http://"
+ *     S3_PERMISSION    '' = send no ACL
  *     S3_STORAGE_CLASS, S3_KEY_PREFIX
  * S3_HOSTNAME and S3_ALIAS_HOST make the links in its pages and are no address of the S3 interface,
  * often they name a CDN: left out. */
@@ -66,8 +66,7 @@ static int mastodon_place(struct mastodon *m)
 	return 0;
 }
 
-/* 0, 1 = no key there, -errno. */
-static int search_env_file(struct search *s)
+int search_env_file(struct search *s)
 {
 	const char *path = s->env_file;
 	struct credentials *k = s->key;

@@ -78,7 +78,7 @@ static char *shared_path(const char *variable, const char *name)
 	return buf_steal(&path);
 }
 
-static int search_shared(struct search *s)
+int search_shared(struct search *s)
 {
 	AUTO_FREE char *keys = shared_path("AWS_SHARED_CREDENTIALS_FILE", "credentials");
 	AUTO_FREE char *config = shared_path("AWS_CONFIG_FILE", "config");
@@ -124,7 +124,7 @@ static int search_passwd(struct search *s, const char *path, char *text)
 	return search_usable(s, path);
 }
 
-static int search_credentials_file(struct search *s)
+int search_credentials_file(struct search *s)
 {
 	const char *path = s->credentials;
 	struct text_file file;

@@ -1,6 +1,7 @@
 /* A small text file read whole, for the files that a user wrote: credentials, rules, mime.types.
  *
- * Regular files of TEXT_FILE_BYTES_MAX at most, without NUL bytes. The fault names the path and the way out. */
+ * Regular files of TEXT_FILE_BYTES_MAX at most, without NUL bytes. The fault names the path and the
+ * way out. */
 #ifndef TOOTFS_TEXT_FILE_H
 #define TOOTFS_TEXT_FILE_H
 
@@ -10,9 +11,10 @@
 enum { TEXT_FILE_BYTES_MAX = 4 << 20 };
 
 enum text_file_care {
-	TEXT_FILE_OPEN,   /* anybody may read it */
-	TEXT_FILE_SECRET, /* mode without group and others; owned by us or by root */
-	TEXT_FILE_SHARED_SECRET, /* the same, but root may be lent another user's: Mastodon's env file */
+	TEXT_FILE_OPEN,		 /* anybody may read it */
+	TEXT_FILE_SECRET,	 /* mode without group and others; owned by us or by root */
+	TEXT_FILE_SHARED_SECRET, /* the same, but root may be lent another user's: Mastodon's env
+				    file */
 };
 
 struct text_file {
