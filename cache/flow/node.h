@@ -57,10 +57,12 @@ struct node {
 		struct ranges present;   /* of a REMOTE node's blob; otherwise unused: all is there */
 		struct open_blob *open;  /* of blob, or NULL until it is needed */
 		uint64_t reserved;       /* bytes of the cache that `blob` is accounted with */
+		uint64_t published_reserved; /* … and published_blob, where that is another one */
 		/* unpublished change */
 		bool draft;
 		int draft_error;         /* poisoned: the flush fails with it */
 		int64_t draft_mtime_ns;  /* 0 = the record's mtime holds */
+		uint64_t draft_written;  /* [0, this) was written in order since the blob was new */
 		struct fill *fill;
 		struct stream *stream;
 	} locked;
