@@ -24,7 +24,7 @@
 #include <sys/stat.h>
 #include "cache/base/lock.h"
 
-enum { FANOUT_BITS = 12, SYNC_EACH_MAX = 64, PATH_BYTES = 40, COPY_BYTES = 1 << 16 };
+enum { FANOUT_BITS = 12, PATH_BYTES = 40, COPY_BYTES = 1 << 16 };
 
 struct blobs {
 	int root; /* FOLDER/blobs, fixed */
@@ -346,7 +346,7 @@ int blobs_sync(struct blobs *blobs, uint64_t *ids, size_t count)
 {
 	if (count == 0)
 		return 0;
-	if (count > SYNC_EACH_MAX)
+	if (count > BLOBS_SYNC_EACH_MAX)
 		return blobs_sync_all(blobs);
 	qsort(ids, count, sizeof(*ids), compare_ids);
 	int err = sync_each(blobs, ids, count);

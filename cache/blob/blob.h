@@ -26,8 +26,9 @@ int blob_open(struct blobs *blobs, uint64_t id, int *fd) MUST_CHECK;
 int blob_clone(struct blobs *blobs, int from, uint64_t size, uint64_t to, int *fd) MUST_CHECK;
 /* 0 also when it is gone already. */
 int blob_drop(struct blobs *blobs, uint64_t id) MUST_CHECK;
-/* Makes these blobs and their directory entries durable; missing ones are skipped. Many of them at once
- * become one syncfs(2). ids is sorted in place. */
+/* Makes these blobs and their directory entries durable; missing ones are skipped. More of them at once than
+ * BLOBS_SYNC_EACH_MAX become one syncfs(2). ids is sorted in place. */
+enum { BLOBS_SYNC_EACH_MAX = 64 };
 int blobs_sync(struct blobs *blobs, uint64_t *ids, size_t count) MUST_CHECK;
 /* Everything in the cache's filesystem, whatever it is. */
 int blobs_sync_all(struct blobs *blobs) MUST_CHECK;

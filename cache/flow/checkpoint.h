@@ -26,9 +26,12 @@ void checkpoint_blob(struct checkpoints *c, uint64_t blob);
 void checkpoint_condemn(struct checkpoints *c, uint64_t blob, uint64_t bytes);
 /* Something was committed: a checkpoint within a second. Cheap; every committer calls it. */
 void checkpoint_kick(struct checkpoints *c);
-/* Waits until transaction txn is covered; hurries the thread. 0, -ETIMEDOUT, or why the checkpoint failed. Nothing held. */
+/* Waits until transaction txn is covered; hurries the thread. 0, -ETIMEDOUT, -ECANCELED after the stop, or why the
+ * checkpoint failed. Nothing held. */
 int checkpoint_wait(struct checkpoints *c, uint64_t txn, int64_t deadline_ms) MUST_CHECK;
 /* Also hurries the thread, without waiting (room is needed). */
 void checkpoint_hurry(struct checkpoints *c);
+/* The bytes that were condemned and are not yet released: they come free without anybody's doing. Leaf lock only. */
+uint64_t checkpoint_condemned_bytes(struct checkpoints *c);
 
 #endif

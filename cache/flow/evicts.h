@@ -1,0 +1,43 @@
+/* The state behind evict.h: for evict.c and space.c only. */
+#ifndef TOOTFS_EVICTS_H
+#define TOOTFS_EVICTS_H
+
+#include "cache/base/list.h"
+#include "cache/base/lock.h"
+#include "evict.h"
+
+enum { EVICT_TOUCH_PLACES = 4096 };
+
+/* Somebody who stands in line for room. */
+struct waiter {
+	struct list link;
+	uint64_t bytes;
+};
+
+struct evicts {
+	struct flow *flow; /* fixed */
+	uint64_t high, low;
+	pthread_t thread;
+
+	struct lock lock;
+	struct wakeup wake, room; /* the thread; the line */
+	struct {
+		uint64_t used;
+		struct list line;
+		int64_t progress_ms; /* when bytes were freed last */
+		bool started, stopping, poked, disk_full;
+		uint64_t touched[EVICT_TOUCH_PLACES];
+		size_t touched_count;
+		uint64_t evicted_blobs, evicted_bytes;
+	} locked;
+	struct { /* the thread's */
+		uint64_t touched[EVICT_TOUCH_PLACES];
+		int64_t flushed_ms;
+		int error; /* of the last pass */
+	} mine;
+};
+
+/* Gives the thread something to look at. */
+void evict_poke_locked(struct evicts *e) REQUIRES(&e->lock);
+
+#endif

@@ -1,0 +1,103 @@
+/* used counts what may be on disk: a blob's bytes are taken before they are written and come back after its
+ * unlink.
+ *
+ * Those who wait for room stand in a line: only the first may take, or a stream of small
+ * requests would starve a large one. One whose time is up takes what fits out of turn rather than fail with
+ * room in sight. The time without progress begins again whenever bytes are freed. */
+#include "evicts.h"
+
+#include <assert.h>
+#include <errno.h>
+#include "cache/base/clock.h"
+
+static bool fits_locked(const struct evicts *e, uint64_t bytes)
+{
+	uint64_t limit = e->flow->config.cache_size_bytes;
+
+	return e->locked.used <= limit && bytes <= limit - e->locked.used;
+}
+
+static void take_locked(struct evicts *e, uint64_t bytes) REQUIRES(&e->lock);
+static void take_locked(struct evicts *e, uint64_t bytes)
+{
+	e->locked.used += bytes;
+	if (e->locked.used > e->high)
+		evict_poke_locked(e);
+}
+
+bool space_try(struct evicts *e, uint64_t bytes)
+{
+	lock_take(&e->lock);
+	bool taken = !e->locked.stopping && list_empty(&e->locked.line) && fits_locked(e, bytes);
+	if (taken)
+		take_locked(e, bytes);
+	lock_drop(&e->lock);
+	return taken;
+}
+
+static int64_t give_up_at_locked(const struct evicts *e, int64_t since_ms, int64_t deadline_ms)
+{
+	int64_t from_ms = since_ms > e->locked.progress_ms ? since_ms : e->locked.progress_ms;
+	int64_t full_ms = from_ms + e->flow->config.full_timeout_ms;
+
+	return full_ms < deadline_ms ? full_ms : deadline_ms;
+}
+
+static int wait_for_room_locked(struct evicts *e, struct waiter *w, int64_t deadline_ms)
+	REQUIRES(&e->lock);
+static int wait_for_room_locked(struct evicts *e, struct waiter *w, int64_t deadline_ms)
+{
+	int64_t since_ms = clock_ms();
+
+	evict_poke_locked(e);
+	for (;;) {
+		int64_t until_ms = give_up_at_locked(e, since_ms, deadline_ms);
+		bool late = clock_ms() >= until_ms, first = e->locked.line.next == &w->link;
+		if (e->locked.stopping)
+			return -ECANCELED;
+		if ((first || late) && fits_locked(e, w->bytes)) {
+			take_locked(e, w->bytes);
+			return 0;
+		}
+		if (late)
+			return -ENOSPC;
+		wakeup_wait_until(&e->room, &e->lock, until_ms);
+	}
+}
+
+int space_reserve(struct evicts *e, uint64_t bytes, int64_t deadline_ms)
+{
+	struct waiter w = {.bytes = bytes};
+
+	if (bytes > e->flow->config.cache_size_bytes)
+		return -ENOSPC;
+	if (bytes == 0 || space_try(e, bytes))
+		return 0;
+	lock_take(&e->lock);
+	list_append(&e->locked.line, &w.link);
+	int err = wait_for_room_locked(e, &w, deadline_ms);
+	list_remove(&w.link);
+	wakeup_all(&e->room); /* somebody else is first now */
+	lock_drop(&e->lock);
+	return err;
+}
+
+void space_release(struct evicts *e, uint64_t bytes)
+{
+	if (bytes == 0)
+		return;
+	lock_take(&e->lock);
+	assert(bytes <= e->locked.used);
+	e->locked.used -= bytes;
+	e->locked.progress_ms = clock_ms();
+	wakeup_all(&e->room);
+	lock_drop(&e->lock);
+}
+
+void space_disk_full(struct evicts *e)
+{
+	lock_take(&e->lock);
+	e->locked.disk_full = true;
+	evict_poke_locked(e);
+	lock_drop(&e->lock);
+}
