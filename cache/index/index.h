@@ -3,7 +3,7 @@
  * One process opens it (the caller holds the cache's lock file); never before a fork. Write transactions
  * are serialised; read transactions see a snapshot and never wait. A transaction belongs to one
  * thread. Commits are made without fsync: they survive a killed process, not a power cut; a
- * checkpoint makes them durable (see index.c for the protocol).
+ * checkpoint makes them durable (see checkpoint.c for the protocol).
  *
  * Errors everywhere in cache/index/: -ENOENT (no such record), -EEXIST, -ENOSPC (disk or map full), -EIO,
  * -EUCLEAN (a record that cannot be decoded; logged with its table and key), -ENOMEM. */
@@ -23,25 +23,33 @@ struct txn;
 struct index_config {
 	const char *folder;   /* exists; index files are folder/index.mdb, index.mdb-lock, steady */
 	const char *identity; /* bucket_identity(): a cache made for another bucket is refused */
-	bool read_only;
+	bool read_only;       /* nothing is written, not even to recover: -EROFS where that is needed */
+	const char *boot_id;  /* NULL = the running kernel's; tests pretend a reboot */
 };
 
 enum index_start { INDEX_NEW, INDEX_CLEAN, INDEX_KILLED, INDEX_POWER_CUT };
 
-/* Creates, or opens and recovers: after a killed process (same boot) the newest state as it is; after a
+/* Before it the caller makes every blob durable (blobs_sync_all): the state found becomes the first checkpoint.
+ *
+ * Creates, or opens and recovers: after a killed process (same boot) the newest state as it is; after a
  * power cut (other boot id, no clean mark) the last checkpoint's state. *why gets plain words on an error:
  *   -EPROTO a newer format (never touched), -EMEDIUMTYPE made for another bucket, -EUCLEAN damaged or no
- *   usable steady file, -EACCES, -ENOSPC, -EIO … */
+ *   usable steady file, -EACCES, -ENOSPC, -EIO …
+ * A new index has the root node: mode 0755, owner 0, not complete. After a power cut numbers go on behind a gap,
+ * so that not even those of the lost second are given again. */
 int index_open(const struct index_config *config, struct index **out, enum index_start *start,
 	       struct buf *why) MUST_CHECK;
-/* After a last checkpoint by the caller with nothing changed since: marks the index clean. */
+/* After a last checkpoint by the caller with nothing changed since (else -EBUSY): marks the index clean. Write
+ * transactions are refused from then on (-EROFS). */
 int index_mark_clean(struct index *index) MUST_CHECK;
 void index_close(struct index **index);
 
 /* -- transactions -- */
 int txn_begin_read(struct index *index, struct txn **out) MUST_CHECK;
 int txn_begin_write(struct index *index, struct txn **out) MUST_CHECK;
-/* Ends the transaction in every case and sets *txn to NULL. A read transaction is committed or aborted alike. */
+/* Ends the transaction in every case, also where it fails: an error (other than -ENOENT, -EEXIST, -ENODATA and
+ * a refused argument) in a write transaction spoils it, and its commit aborts and returns that error. Sets *txn to NULL.
+ * A read transaction is committed or aborted alike. */
 int txn_commit(struct txn **txn) MUST_CHECK;
 void txn_abort(struct txn **txn); /* *txn may be NULL */
 #define AUTO_ABORT __attribute__((cleanup(txn_abort)))
@@ -72,13 +80,15 @@ int index_totals(struct txn *txn, struct index_totals *out) MUST_CHECK;
 /* -- checkpoints: one at a time; the caller serialises --
  * begin: under the writer's lock pins a snapshot and copies the meta pages. Then the caller makes every blob
  * durable that the snapshot names, and commit makes index.mdb durable, writes steady and releases the
- * snapshot pinned by the checkpoint before. */
+ * snapshot pinned by the checkpoint before. commit and abort end it in every case. -ENOSPC can be tried again;
+ * once the disk has failed to make something durable, every further checkpoint is -EIO. */
 struct index_checkpoint;
 int index_checkpoint_begin(struct index *index, struct index_checkpoint **out) MUST_CHECK;
 uint64_t index_checkpoint_txn(const struct index_checkpoint *checkpoint);
 int index_checkpoint_commit(struct index_checkpoint **checkpoint) MUST_CHECK;
 void index_checkpoint_abort(struct index_checkpoint **checkpoint);
-/* Transaction ids; atomic reads: last committed; pinned by the last begun checkpoint; made durable. */
+/* Transaction ids; atomic reads: last committed; pinned by the last begun checkpoint (that of
+ * covered again when it failed); made durable. */
 uint64_t index_newest(const struct index *index);
 uint64_t index_pinned(const struct index *index);
 uint64_t index_covered(const struct index *index);

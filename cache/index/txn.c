@@ -1,0 +1,283 @@
+/* Transactions, the counters that they keep, and the numbers that they give.
+ *
+ *     read   begin: an idle one is renewed (no malloc, no lock of LMDB's); end: reset and kept as
+ * idle write  begin: takes index->writer, reads the counters; end: writes them back if they changed
+ *
+ * An idle read transaction keeps its slot in LMDB's reader table, but pins no snapshot. */
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+#include "cache/base/log.h"
+#include "internal.h"
+
+#define NO_ANALYSIS TSA(no_thread_safety_analysis) /* the lock lives as long as the transaction */
+
+static const struct bytes counters_key = {"counters", 8};
+
+/* -- reading -- */
+
+static struct txn *idle_take(struct index *index)
+{
+	lock_take(&index->idle_lock);
+	struct txn *txn = index->idle;
+	if (txn) {
+		index->idle = txn->idle_next;
+		index->idle_count--;
+	}
+	lock_drop(&index->idle_lock);
+	return txn;
+}
+
+static void txn_free(struct txn *txn)
+{
+	if (txn->mdb)
+		mdb_txn_abort(txn->mdb);
+	free(txn);
+}
+
+static void idle_give(struct txn *txn)
+{
+	struct index *index = txn->index;
+	lock_take(&index->idle_lock);
+	bool keep = index->idle_count < TXN_IDLE_MAX;
+	if (keep) {
+		txn->idle_next = index->idle;
+		index->idle = txn;
+		index->idle_count++;
+	}
+	lock_drop(&index->idle_lock);
+	if (!keep)
+		txn_free(txn);
+}
+
+void txn_pool_destroy(struct index *index)
+{
+	assert(atomic_load(&index->readers) == 0);
+	struct txn *txn;
+	while ((txn = idle_take(index)) != NULL)
+		txn_free(txn);
+}
+
+int txn_begin_read(struct index *index, struct txn **out)
+{
+	struct txn *txn = idle_take(index);
+	int rc;
+
+	*out = NULL;
+	if (txn) {
+		rc = mdb_txn_renew(txn->mdb);
+	} else {
+		txn = calloc(1, sizeof(*txn));
+		if (!txn)
+			return -ENOMEM;
+		txn->index = index;
+		rc = mdb_txn_begin(index->env, NULL, MDB_RDONLY, &txn->mdb);
+	}
+	if (rc != 0) {
+		txn_free(txn);
+		return dbi_errno(rc);
+	}
+	atomic_fetch_add(&index->readers, 1);
+	*out = txn;
+	return 0;
+}
+
+static void end_read(struct txn *txn)
+{
+	struct index *index = txn->index;
+	mdb_txn_reset(txn->mdb);
+	idle_give(txn);
+	atomic_fetch_sub(&index->readers, 1);
+}
+
+/* -- writing -- */
+
+/* With the lock held when it returns 0. */
+static NO_ANALYSIS int begin_write(struct index *index, struct txn **out)
+{
+	lock_take(&index->writer);
+	struct txn *txn = &index->write_txn;
+	assert(txn->mdb == NULL);
+	*txn = (struct txn){.index = index, .writes = true};
+	int rc = dbi_errno(mdb_txn_begin(index->env, NULL, 0, &txn->mdb));
+	if (rc == 0) {
+		*out = txn;
+		return 0;
+	}
+	txn->mdb = NULL;
+	lock_drop(&index->writer);
+	return rc;
+}
+
+int txn_begin_write(struct index *index, struct txn **out)
+{
+	*out = NULL;
+	if (index->read_only)
+		return -EROFS;
+	int rc = begin_write(index, out);
+	if (rc == 0)
+		rc = atomic_load(&index->closed) ? -EROFS : txn_counters(*out, &(*out)->counters);
+	if (rc != 0)
+		txn_abort(out);
+	return rc;
+}
+
+int txn_begin_first(struct index *index, struct txn **out)
+{
+	*out = NULL;
+	int rc = begin_write(index, out);
+	if (rc == 0)
+		rc = dbi_open_all((*out)->mdb, index->dbis, true);
+	if (rc == 0)
+		*txn_counters_edit(*out) =
+		    (struct counters){.next_ino = INO_ROOT + 1, .next_blob = 1};
+	else
+		txn_abort(out);
+	return rc;
+}
+
+static int write_counters(struct txn *txn)
+{
+	uint8_t bytes[RECORD_COUNTERS_BYTES];
+	if (!txn->counters_changed)
+		return 0;
+	record_counters_encode(bytes, &txn->counters);
+	return dbi_put(txn, DBI_MAIN, counters_key, (struct bytes){bytes, sizeof(bytes)});
+}
+
+void txn_note_newest(struct index *index)
+{
+	MDB_envinfo info;
+	mdb_env_info(index->env, &info);
+	atomic_store(&index->newest, info.me_last_txnid);
+}
+
+static NO_ANALYSIS int end_write(struct txn *txn, bool commit)
+{
+	struct index *index = txn->index;
+	int rc = txn->failed;
+	if (commit && rc == 0)
+		rc = write_counters(txn);
+	if (commit && rc == 0) {
+		rc = dbi_errno(mdb_txn_commit(txn->mdb));
+		txn_note_newest(index);
+	} else {
+		mdb_txn_abort(txn->mdb);
+	}
+	txn->mdb = NULL;
+	lock_drop(&index->writer);
+	return rc;
+}
+
+int txn_commit(struct txn **txn)
+{
+	struct txn *ended = *txn;
+	*txn = NULL;
+	if (ended->writes)
+		return end_write(ended, true);
+	end_read(ended);
+	return 0;
+}
+
+void txn_abort(struct txn **txn)
+{
+	struct txn *ended = *txn;
+	*txn = NULL;
+	if (!ended)
+		return;
+	if (ended->writes)
+		end_write(ended, false);
+	else
+		end_read(ended);
+}
+
+uint64_t txn_id(const struct txn *txn)
+{
+	return mdb_txn_id(txn->mdb);
+}
+
+bool txn_writes(const struct txn *txn)
+{
+	return txn->writes;
+}
+
+/* -- counters and numbers -- */
+
+int txn_counters(struct txn *txn, struct counters *out)
+{
+	struct bytes found;
+	int rc = dbi_get(txn, DBI_MAIN, counters_key, &found);
+	if (rc == -ENOENT)
+		return dbi_damaged(DBI_MAIN, counters_key);
+	if (rc == 0 && record_counters_decode(out, found.at, found.length) != 0)
+		return dbi_damaged(DBI_MAIN, counters_key);
+	return rc;
+}
+
+struct counters *txn_counters_edit(struct txn *txn)
+{
+	assert(txn->writes);
+	txn->counters_changed = true;
+	return &txn->counters;
+}
+
+void counter_move(uint64_t *counter, uint64_t off, uint64_t on)
+{
+	*counter = (*counter > off ? *counter - off : 0) + on;
+}
+
+uint64_t txn_new_ino(struct txn *txn)
+{
+	return txn_counters_edit(txn)->next_ino++;
+}
+
+uint64_t txn_new_blob(struct txn *txn)
+{
+	return txn_counters_edit(txn)->next_blob++;
+}
+
+enum { BLOB_BATCH = 256 };
+
+static int reserve_blobs(struct index *index)
+{
+	struct txn *txn;
+	int rc = txn_begin_write(index, &txn);
+	if (rc != 0)
+		return rc;
+	struct counters *counters = txn_counters_edit(txn);
+	uint64_t first = counters->next_blob;
+	counters->next_blob += BLOB_BATCH;
+	rc = txn_commit(&txn);
+	if (rc == 0) {
+		index->blob_next = first;
+		index->blob_end = first + BLOB_BATCH;
+	}
+	return rc;
+}
+
+int index_new_blob(struct index *index, uint64_t *out)
+{
+	int rc = 0;
+	lock_take(&index->blobs_lock);
+	if (index->blob_next == index->blob_end)
+		rc = reserve_blobs(index);
+	if (rc == 0)
+		*out = index->blob_next++;
+	lock_drop(&index->blobs_lock);
+	return rc;
+}
+
+int index_totals(struct txn *txn, struct index_totals *out)
+{
+	struct counters c = txn->counters;
+	int rc = txn->writes ? 0 : txn_counters(txn, &c);
+	if (rc == 0)
+		*out = (struct index_totals){
+		    .files = c.files,
+		    .folders = c.folders,
+		    .symlinks = c.symlinks,
+		    .bytes = c.bytes,
+		    .pending = c.pending,
+		};
+	return rc;
+}
