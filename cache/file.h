@@ -46,7 +46,7 @@ struct write_source {
 	void *arg;
 };
 /* All of it, or -errno (-ENOSPC after full_timeout without room, -EIO, -EFBIG). May wait for room and, where the
- * old content must be fetched first, for the bucket. offset is ignored with O_APPEND. */
+ * old content must be fetched first, for the bucket. O_APPEND is the kernel's business: offset is always used. */
 int file_write(struct file *file, uint64_t offset, uint64_t length,
 	       const struct write_source *source) MUST_CHECK;
 /* At every close(2) of a handle that may write. durability=bucket: waits until the bucket has it. */

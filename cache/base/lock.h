@@ -16,6 +16,8 @@
 #endif
 #define REQUIRES(l) TSA(requires_capability(l))
 #define EXCLUDES(l) TSA(locks_excluded(l))
+/* For functions that lock conditionally, which the analysis cannot follow. */
+#define LOCKS_UNCHECKED TSA(no_thread_safety_analysis)
 
 struct TSA(capability("mutex")) lock {
 	pthread_mutex_t mutex;

@@ -213,7 +213,7 @@ bool node_covers_locked(const struct node *node, uint64_t start, uint64_t end)
 
 /* The blob is not on disk though the record names it: after a power cut, or somebody cleaned up the cache. The
  * bucket has the content, so the node becomes what it is: REMOTE. */
-static int forget_blob_locked(struct node *node)
+static int forget_blob_locked(struct node *node) REQUIRES(&node->lock)
 {
 	struct flow *flow = node->flow;
 	struct txn *txn AUTO_ABORT = NULL;

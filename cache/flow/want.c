@@ -99,28 +99,27 @@ static int awaits_content(struct txn *txn, const char *key, bool *out)
 	return r == -ENOENT ? 0 : r;
 }
 
-int want_move(struct txn *txn, struct index *index, struct node_record *node,
-	      const struct want_moved *moved)
+int want_move_away(struct txn *txn, struct index *index, struct node_record *node,
+		   const struct want_moved *moved)
 {
-	int r;
-	if (node->content == CONTENT_DIRTY || !moved->primary) {
-		bool home_here = node->content != CONTENT_DIRTY && !strcmp(node->home, moved->from);
-		r = want_absent(txn, index, moved->from, home_here ? node->ino : 0);
-		return r ? r : want_put(txn, index, moved->to, node);
+	bool lives_here = false;
+	if (node->content != CONTENT_DIRTY) {
+		lives_here = node->home[0] ? !strcmp(node->home, moved->from) : moved->primary;
+		if (lives_here)
+			strcpy(node->home, moved->from);
 	}
-	if (!strcmp(node->home, moved->to)) { /* back to where the content is */
-		node->home[0] = '\0';
-		r = want_absent(txn, index, moved->from, 0);
-		if (r)
-			return r;
-		r = pending_delete(txn, moved->to);
-		return r == -ENOENT ? 0 : r;
-	}
-	bool at_home = node->home[0] == '\0';
-	if (at_home)
-		strcpy(node->home, moved->from);
-	r = want_absent(txn, index, moved->from, at_home ? node->ino : 0);
-	return r ? r : want_put(txn, index, moved->to, node);
+	return want_absent(txn, index, moved->from, lives_here ? node->ino : 0);
+}
+
+int want_move_in(struct txn *txn, struct index *index, struct node_record *node,
+		 const struct want_moved *moved)
+{
+	if (node->content == CONTENT_DIRTY || !moved->primary || strcmp(node->home, moved->to))
+		return want_put(txn, index, moved->to, node);
+	/* back to where its content still is */
+	node->home[0] = '\0';
+	int r = pending_delete(txn, moved->to);
+	return r == -ENOENT ? 0 : r;
 }
 
 int want_leave(struct txn *txn, struct index *index, struct node_record *node,

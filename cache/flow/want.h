@@ -21,14 +21,16 @@ int want_attrs(struct txn *txn, const char *key, const struct node_record *node)
 /* key is to have no object. holds: a node that still lives there (its home), or 0. A wish that was never sent
  * and made no object is forgotten instead (see want.c). */
 int want_absent(struct txn *txn, struct index *index, const char *key, uint64_t holds) MUST_CHECK;
-/* One name of a node changed its key. primary: the name that stands in the record. node->home is updated; the
- * caller puts the record. */
+/* One name of a node changes its key, in two steps, so that two nodes can change places: first both move away, then both
+ * move in. primary: the name that stands in the record. node->home is updated; the caller puts the record. */
 struct want_moved {
 	const char *from, *to;
 	bool primary;
 };
-int want_move(struct txn *txn, struct index *index, struct node_record *node,
-	      const struct want_moved *moved) MUST_CHECK;
+int want_move_away(struct txn *txn, struct index *index, struct node_record *node,
+		   const struct want_moved *moved) MUST_CHECK;
+int want_move_in(struct txn *txn, struct index *index, struct node_record *node,
+		 const struct want_moved *moved) MUST_CHECK;
 /* The node loses its name `key` and goes on living: under primary, its primary key from now on (was_primary: that
  * was `key` until now), or, where primary is NULL, without a name but open. node->home is updated; the caller puts
  * the record. */

@@ -1,0 +1,127 @@
+/* Reading directories.
+ *
+ * A cookie is a number that belongs to a name for as long as the name exists (names.h). To go on after a cookie, its name
+ * is needed: the listing remembers the names that it gave out lately; else the node that has the cookie as
+ * its ino tells it; else (a name that is gone, given out long ago) it starts over, which may show a name twice but never
+ * leaves one out. */
+#include <errno.h>
+#include <string.h>
+#include "cache/base/lock.h"
+#include "tree_internal.h"
+
+enum { GIVEN_MAX = 4096 };
+
+struct given {
+	uint64_t cookie;
+	struct names_position position;
+};
+
+struct listing {
+	struct cache *cache;
+	uint64_t ino;
+	struct given *given; /* a ring */
+	size_t given_count, given_space, given_next;
+	/* of one listing_read */
+	struct txn *txn;
+	listing_visit *visit;
+	void *arg;
+};
+
+int listing_open(struct cache *cache, uint64_t ino, struct listing **out)
+{
+	int r = tree_know(cache, ino);
+	if (r)
+		return r;
+	struct listing *l = calloc(1, sizeof *l);
+	if (!l)
+		return -ENOMEM;
+	l->cache = cache;
+	l->ino = ino;
+	*out = l;
+	return 0;
+}
+
+void listing_close(struct listing **listing)
+{
+	free((*listing)->given);
+	free(*listing);
+	*listing = NULL;
+}
+
+static void remember(struct listing *l, const struct name *name)
+{
+	if (l->given_count == l->given_space && l->given_space < GIVEN_MAX) {
+		size_t space = l->given_space ? 4 * l->given_space : 16;
+		struct given *more = realloc(l->given, space * sizeof *more);
+		if (more) {
+			l->given = more;
+			l->given_space = space;
+			l->given_next = l->given_count;
+		}
+	}
+	if (!l->given_space)
+		return;
+	struct given *g = &l->given[l->given_next];
+	g->cookie = name->cookie;
+	strcpy(g->position.text, name->text);
+	g->position.folder = name->folder;
+	l->given_next = (l->given_next + 1) % l->given_space;
+	if (l->given_count < l->given_space)
+		l->given_count++;
+}
+
+/* 0, or -ENOENT: nobody knows what this cookie stood for. */
+static int position_of(struct listing *l, uint64_t cookie, struct names_position *out)
+{
+	struct node_record record;
+	for (size_t i = 0; i < l->given_count; i++)
+		if (l->given[i].cookie == cookie) {
+			*out = l->given[i].position;
+			return 0;
+		}
+	int r = nodes_get(l->txn, cookie, &record);
+	if (r || record.parent != l->ino || (record.flags & NODE_ORPHAN))
+		return r ? r : -ENOENT;
+	strcpy(out->text, record.name);
+	out->folder = S_ISDIR(record.mode);
+	return 0;
+}
+
+static int visit_name(void *arg, const struct name *name)
+{
+	struct listing *l = arg;
+	struct node_record record;
+	struct listing_entry entry = {.name = name->text, .cookie = name->cookie};
+	int r = nodes_get(l->txn, name->ino, &record);
+	if (r)
+		return r;
+	tree_stat_of(&record, &entry.stat);
+	struct node *node = S_ISREG(record.mode) ? node_find(l->cache->flow.nodes, name->ino) : NULL;
+	if (node) { /* it may be written just now */
+		r = tree_stat(l->cache, name->ino, &entry.stat);
+		node_put(&node);
+	}
+	if (r)
+		return r == -ENOENT ? 0 : r;
+	r = l->visit(l->arg, &entry);
+	if (!r)
+		remember(l, name);
+	return r;
+}
+
+int listing_read(struct listing *l, uint64_t cookie, listing_visit *visit, void *arg)
+{
+	struct names_position position;
+	int r = txn_begin_read(l->cache->flow.index, &l->txn);
+	if (r)
+		return r;
+	l->visit = visit;
+	l->arg = arg;
+	r = cookie ? position_of(l, cookie, &position) : -ENOENT;
+	if (!r)
+		r = names_each(l->txn, l->ino, &position, visit_name, l);
+	else if (r == -ENOENT)
+		r = names_each(l->txn, l->ino, NULL, visit_name, l);
+	txn_abort(&l->txn);
+	return r < 0 ? r : 0;
+}
