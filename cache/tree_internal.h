@@ -22,12 +22,11 @@ void tree_committed(struct cache *cache);
 void tree_stat_of(const struct node_record *record, struct stat *out);
 
 /* Takes one name away from a file or symlink inside a write transaction: record is read, changed and put (or deleted).
- * open: somebody has it open, so it lives on as an orphan. *blob is what to condemn after the commit. */
+ * open: somebody has it open, so it lives on as an orphan. */
 struct tree_unname {
 	uint64_t parent;
 	const char *name;
 	bool open;
-	uint64_t blob; /* out; 0 = none */
 	bool gone;     /* out: the node was deleted */
 	bool orphan;   /* out: it has no name any more but lives */
 };

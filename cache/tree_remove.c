@@ -41,7 +41,6 @@ static int unname_last(struct cache *cache, struct txn *txn, struct node_record 
 	int r;
 	if (!u->open) {
 		u->gone = true;
-		u->blob = record->blob;
 		r = want_absent(txn, index, left->key, 0);
 		return r ? r : nodes_delete(txn, record->ino);
 	}
@@ -87,8 +86,10 @@ void tree_unnamed_locked(struct cache *cache, struct node *node, const struct tr
 	if (!u->gone)
 		return;
 	node->locked.gone = true;
-	if (u->blob)
-		checkpoint_condemn(cache->flow.checkpoints, u->blob, node->locked.reserved);
+	/* published_blob: a fill may have made one that the record does not name yet */
+	if (node->locked.published_blob)
+		checkpoint_condemn(cache->flow.checkpoints, node->locked.published_blob,
+				   node->locked.reserved);
 }
 
 /* -EAGAIN: the name means another node by now. */
