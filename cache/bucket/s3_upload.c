@@ -1,0 +1,278 @@
+/* Multipart uploads, and copies in parts.
+ *
+ *     create → id;  part 1 … n → ETags;  complete(id, ETags) → the object appears;  or abort(id)
+ *
+ * Complete is answered 200 as soon as the server begins and then with blanks until it is done, so success is
+ * what the body says. InvalidPart counts as a lost upload (-ENOMSG): both are mended by starting anew.
+ *
+ * Parts carry no x-amz-checksum-*: Amazon then wants the algorithm named at create and each value again at
+ * complete. The signed hash of each part is checked by the server all the same.
+ *
+ * Uploads are listed without encoding-type: Ceph encodes the keys of this list and does not say so. */
+#include "s3_internal.h"
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+	COMPLETE_PATIENCE_MS = 300000, /* what a server may take to put a large object together */
+	COPY_BYTES_PER_MS = 8 << 10,
+	PARTS_MAX = 10000,
+};
+
+static void init(struct s3_request *q, struct s3 *s, const char *method, const char *key, const char *id)
+{
+	s3_request_init(q, s, method, key);
+	s3_request_query(q, "uploadId", id);
+}
+
+int s3_upload_create(void *self, const char *key, const struct object_attrs *attrs,
+		     char id[UPLOAD_ID_BYTES])
+{
+	struct s3 *s = self;
+	struct s3_request q;
+	int r;
+
+	s3_request_init(&q, s, "POST", key);
+	s3_request_query(&q, "uploads", "");
+	s3_write_headers(&q, key, attrs);
+	r = s3_request_run(&q);
+	if (r == 0) {
+		r = s3_xml_upload_id(buf_string(&q.x.body_out), q.x.body_out.length, id);
+		if (r)
+			r = s3_fault_broken(&q, "there is no upload id in it");
+	}
+	s3_request_destroy(&q);
+	return r;
+}
+
+static void part_query(struct s3_request *q, unsigned number)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%u", number);
+	s3_request_query(q, "partNumber", text);
+}
+
+int s3_upload_part(void *self, const struct part_request *request, struct part *out)
+{
+	unsigned char sha256[32];
+	struct s3_request q;
+	const char *etag;
+	int r;
+
+	memset(out, 0, sizeof(*out));
+	out->number = request->number;
+	init(&q, self, "PUT", request->key, request->id);
+	part_query(&q, request->number);
+	r = s3_request_file(&q, request->fd, request->offset, request->length, sha256);
+	if (r == 0)
+		r = s3_request_run(&q);
+	if (r == 0) {
+		etag = exchange_header(&q.x, "etag");
+		if (etag)
+			s3_text_etag(out->etag, etag);
+		if (!out->etag[0])
+			r = s3_fault_broken(&q, "there is no ETag");
+	}
+	s3_request_destroy(&q);
+	return r;
+}
+
+static void complete_body(struct buf *out, const struct part *parts, size_t count)
+{
+	buf_text(out, "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">");
+	for (size_t i = 0; i < count; i++) {
+		buf_printf(out, "<Part><PartNumber>%u</PartNumber><ETag>&quot;", parts[i].number);
+		for (const char *p = parts[i].etag; *p; p++)
+			buf_text(out, *p == '&'   ? "&amp;"
+				      : *p == '<' ? "&lt;"
+				      : *p == '>' ? "&gt;"
+						  : (const char[]){*p, '\0'});
+		buf_text(out, "&quot;</ETag></Part>");
+	}
+	buf_text(out, "</CompleteMultipartUpload>");
+}
+
+int s3_upload_complete(void *self, const char *key, const char *id, const struct part *parts,
+		       size_t count, struct object *out)
+{
+	AUTO_BUF struct buf body = BUF_EMPTY;
+	struct s3_request q;
+	int r;
+
+	memset(out, 0, sizeof(*out));
+	complete_body(&body, parts, count);
+	if (body.failed)
+		return fault_set(-ENOMEM, false, "no memory for the list of parts");
+	init(&q, self, "POST", key, id);
+	q.patience_ms = COMPLETE_PATIENCE_MS;
+	s3_request_header(&q, "content-type", "application/xml");
+	r = s3_request_body(&q, body.data, body.length);
+	if (r == 0)
+		r = s3_request_run(&q);
+	if (r == 0) {
+		r = s3_xml_etag(buf_string(&q.x.body_out), q.x.body_out.length, out->etag, &q.error);
+		if (r == -EREMOTEIO)
+			r = s3_fault_inside(&q);
+		else if (r)
+			r = s3_fault_broken(&q, "the upload's result is not XML, or has no ETag");
+	}
+	s3_request_destroy(&q);
+	return r;
+}
+
+int s3_upload_abort(void *self, const char *key, const char *id)
+{
+	struct s3_request q;
+	int r;
+
+	init(&q, self, "DELETE", key, id);
+	r = s3_request_run(&q);
+	if (r == -ENOMSG || (r && q.x.status == 404 && r != -ENODEV)) {
+		fault_clear();
+		r = 0;
+	}
+	s3_request_destroy(&q);
+	return r;
+}
+
+/* -- the uploads under way -- */
+
+struct exact {
+	const char *key; /* with the prefix */
+	upload_visit *visit;
+	void *arg;
+	int stop; /* what visit returned */
+};
+
+static int visit_exact(void *arg, const char *key, const char *id, int64_t initiated_ns)
+{
+	struct exact *e = arg;
+
+	if (strcmp(key, e->key) == 0)
+		e->stop = e->visit(e->arg, id, initiated_ns);
+	return e->stop;
+}
+
+/* One page; markers are replaced with those of the next one. */
+static int list_page(struct s3 *s, struct exact *e, struct s3_xml_uploads_next *next)
+{
+	struct s3_xml_uploads_next now = *next;
+	struct s3_request q;
+	int r;
+
+	*next = (struct s3_xml_uploads_next){NULL, NULL};
+	s3_request_init(&q, s, "GET", NULL);
+	s3_request_query(&q, "uploads", "");
+	s3_request_query(&q, "prefix", e->key);
+	if (now.key_marker) {
+		s3_request_query(&q, "key-marker", now.key_marker);
+		s3_request_query(&q, "upload-id-marker", now.id_marker);
+	}
+	r = s3_request_run(&q);
+	if (r == 0) {
+		r = s3_xml_uploads(buf_string(&q.x.body_out), q.x.body_out.length, visit_exact, e, next);
+		if (r && !e->stop)
+			r = s3_fault_broken(&q, "the list of uploads cannot be understood");
+	}
+	if (r == 0 && now.key_marker && next->key_marker &&
+	    strcmp(now.key_marker, next->key_marker) == 0 && strcmp(now.id_marker, next->id_marker) == 0)
+		r = s3_fault_broken(&q, "the list of uploads does not go on");
+	free(now.key_marker);
+	free(now.id_marker);
+	s3_request_destroy(&q);
+	return r;
+}
+
+int s3_upload_list(void *self, const char *key, upload_visit *visit, void *arg)
+{
+	struct s3 *s = self;
+	struct s3_xml_uploads_next next = {NULL, NULL};
+	AUTO_BUF struct buf full = BUF_EMPTY;
+	int r;
+
+	buf_printf(&full, "%s%s", s->place.prefix, key);
+	if (full.failed)
+		return fault_set(-ENOMEM, false, "no memory for a key");
+	struct exact e = {.key = full.data, .visit = visit, .arg = arg};
+	do
+		r = list_page(s, &e, &next);
+	while (r == 0 && next.key_marker);
+	free(next.key_marker);
+	free(next.id_marker);
+	return e.stop ? e.stop : r;
+}
+
+/* -- a copy in parts -- */
+
+static int copy_part(struct s3 *s, const struct copy_request *request, const char *id, struct part *part,
+		     uint64_t offset, uint64_t length)
+{
+	struct s3_request q;
+	int r;
+
+	init(&q, s, "PUT", request->to, id);
+	q.patience_ms = (int64_t)(length / COPY_BYTES_PER_MS);
+	part_query(&q, part->number);
+	s3_write_copy_source(&q, request->from, request->etag);
+	s3_request_headerf(&q, "x-amz-copy-source-range", "bytes=%llu-%llu", (unsigned long long)offset,
+			   (unsigned long long)(offset + length - 1));
+	r = s3_request_run(&q);
+	if (r == 0) {
+		r = s3_xml_etag(buf_string(&q.x.body_out), q.x.body_out.length, part->etag, &q.error);
+		if (r == -EREMOTEIO)
+			r = s3_fault_inside(&q);
+		else if (r)
+			r = s3_fault_broken(&q, "the part's result is not XML, or has no ETag");
+	}
+	s3_request_destroy(&q);
+	return r;
+}
+
+static int copy_parts(struct s3 *s, const struct copy_request *request, const char *id,
+		      struct part *parts, size_t count)
+{
+	uint64_t size = request->size_bytes, step = s->copy_part_bytes;
+	int r = 0;
+
+	for (size_t i = 0; i < count && r == 0; i++) {
+		uint64_t offset = i * step, length = size - offset < step ? size - offset : step;
+
+		parts[i].number = (unsigned)i + 1;
+		r = copy_part(s, request, id, &parts[i], offset, length);
+	}
+	return r;
+}
+
+int s3_upload_copy(struct s3 *s, const struct copy_request *request, struct object *out)
+{
+	size_t count = (size_t)((request->size_bytes + s->copy_part_bytes - 1) / s->copy_part_bytes);
+	AUTO_FREE struct part *parts = NULL;
+	char id[UPLOAD_ID_BYTES];
+	struct fault why;
+	int r;
+
+	assert(count > 0);
+	if (count > PARTS_MAX)
+		return fault_set(-EINVAL, false, "the object is too large to be copied");
+	parts = calloc(count, sizeof(*parts));
+	if (!parts)
+		return fault_set(-ENOMEM, false, "no memory for the list of parts");
+	r = s3_upload_create(s, request->to, request->attrs, id);
+	if (r)
+		return r;
+	r = copy_parts(s, request, id, parts, count);
+	if (r == 0)
+		r = s3_upload_complete(s, request->to, id, parts, count, out);
+	out->size_bytes = request->size_bytes;
+	if (r == 0 || r == -ECANCELED)
+		return r;
+	/* What failed is of interest, not whether it could be cleaned up. */
+	why = *fault_of_thread();
+	if (s3_upload_abort(s, request->to, id))
+		fault_clear();
+	*fault_of_thread() = why;
+	return r;
+}
