@@ -1,0 +1,237 @@
+/* One process's life: options → daemon → cache → mount → serve → drain → end.
+ *
+ * What was opened last is ended first, with one exception: the mount goes before the cache drains,
+ * so that nobody adds to what is drained. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include "cache/base/clock.h"
+#include "cache/base/log.h"
+#include "cache/cache.h"
+#include "life.h"
+#include "mount.h"
+#include "options.h"
+#include "session.h"
+
+enum { PROGRESS_MS = 5000, LOCK_WAIT_MS = 100 * 1000 };
+
+struct program {
+	struct options options;
+	struct life life;
+	struct session_config session_config;
+	_Atomic(struct session *) session;
+	struct cache *cache;
+	bool unwanted; /* who started us died before the mount was ready */
+	int64_t deadline_ms, told_ms;
+};
+
+static void ready(void *arg)
+{
+	struct program *p = arg;
+	struct log_config log = p->options.config.log;
+
+	log.sink = p->options.foreground ? LOG_SINK_STDERR : LOG_SINK_SYSLOG;
+	log_setup(&log);
+	p->unwanted = !life_ready(&p->life);
+	if (p->unwanted)
+		kill(getpid(), SIGTERM);
+	log_info("mounted bucket=%s mountpoint=%s version=%s", p->options.spec,
+		 p->options.mountpoint, TOOTFS_VERSION);
+}
+
+static bool stop(void *arg, unsigned count)
+{
+	struct program *p = arg;
+	struct session *session = atomic_load(&p->session);
+
+	return session && session_stop(session, count);
+}
+
+/* Each open file is one of ours too. */
+static void raise_limits(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+		files.rlim_cur = files.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &files);
+	}
+}
+
+/* An unmounted tootfs may still be sending from this cache. Then wait, unless it is still mounted:
+ * that would be waiting for nothing. */
+static int open_cache(struct program *p, struct buf *why)
+{
+	const struct timespec pause = {.tv_nsec = 200 * 1000 * 1000};
+	int64_t give_up_ms = clock_ms() + LOCK_WAIT_MS;
+	AUTO_BUF struct buf where = BUF_EMPTY;
+	bool told = false;
+	int error;
+
+	for (;;) {
+		buf_clear(why);
+		error = cache_open(&p->options.config, &p->cache, why);
+		if (error != -EBUSY || clock_ms() >= give_up_ms)
+			return error;
+		if (mount_find(p->options.spec, &where)) {
+			buf_printf(why, " (it is mounted on %s)", buf_string(&where));
+			return error;
+		}
+		if (!told)
+			log_info("waiting: an unmounted tootfs still sends from this cache");
+		told = true;
+		nanosleep(&pause, NULL);
+	}
+}
+
+static void progress(void *arg, uint64_t pending_count)
+{
+	struct program *p = arg;
+	int64_t now_ms = clock_ms();
+
+	if (p->told_ms && now_ms - p->told_ms < PROGRESS_MS)
+		return;
+	p->told_ms = now_ms;
+	log_info("waiting up to %lld s for %llu files to reach the bucket%s",
+		 (long long)(p->deadline_ms - now_ms + 999) / 1000,
+		 (unsigned long long)pending_count,
+		 p->options.foreground ? " (Ctrl-C: do not wait, they stay in the cache)" : "");
+}
+
+/* In slices, since a further signal ends the wait. */
+static void drain(struct program *p)
+{
+	unsigned stops = life_stops();
+	uint64_t left;
+	int error = -ETIMEDOUT;
+
+	p->deadline_ms = clock_ms() + p->options.config.stop_timeout_ms;
+	while (error == -ETIMEDOUT && life_stops() <= stops && clock_ms() < p->deadline_ms) {
+		int64_t slice_ms = clock_ms() + 1000;
+		error = cache_drain(p->cache, slice_ms < p->deadline_ms ? slice_ms : p->deadline_ms,
+				    progress, p);
+	}
+	left = error ? cache_pending(p->cache) : 0;
+	if (left)
+		log_warn("%llu files are not in the bucket yet; they stay in the cache folder and "
+			 "go on at "
+			 "the next mount cache=%s",
+			 (unsigned long long)left, p->options.config.cache);
+	else if (p->told_ms)
+		log_info("everything is in the bucket");
+}
+
+static int serve(struct program *p)
+{
+	struct cache_watcher watcher = session_watcher(p->session);
+	AUTO_BUF struct buf why = BUF_EMPTY;
+	int error = cache_start(p->cache, &watcher), status = 0;
+
+	if (error) {
+		buf_printf(&why, "the cache cannot start: %s", strerror(-error));
+		status = life_fail(&p->life, EXIT_SYSTEM, buf_string(&why));
+	} else {
+		error = session_loop(p->session);
+		if (error)
+			log_error("the connection to the kernel broke error=%s", strerror(-error));
+		if (p->life.parent_fd >= 0)
+			status = life_fail(&p->life, EXIT_MOUNT,
+					   "unmounted before the kernel greeted it");
+	}
+	session_unmount(p->session);
+	if (status == 0)
+		drain(p);
+	return error && status == 0 ? EXIT_SYSTEM : status;
+}
+
+static int run(struct program *p)
+{
+	AUTO_BUF struct buf why = BUF_EMPTY;
+	struct session *session = NULL;
+	int status;
+
+	raise_limits();
+	if (open_cache(p, &why))
+		return life_fail(&p->life, EXIT_MOUNT, buf_string(&why));
+	p->session_config = (struct session_config){
+	    .spec = p->options.spec,
+	    .mountpoint = p->options.mountpoint,
+	    .mount_options = buf_string(&p->options.mount_options),
+	    .ro = p->options.config.ro,
+	    .allow_other = p->options.allow_other,
+	    .shared_s = p->options.config.shared_s,
+	    .ready = ready,
+	    .arg = p,
+	};
+	if (life_watch(&p->life, stop, p)) {
+		status = life_fail(&p->life, EXIT_SYSTEM, "no thread can be started");
+	} else if (session_mount(&p->session_config, p->cache, &session, &why)) {
+		status = life_fail(&p->life, EXIT_MOUNT, buf_string(&why));
+	} else {
+		atomic_store(&p->session, session);
+		status = serve(p);
+	}
+	cache_stop(p->cache);
+	life_unwatch(&p->life);
+	if (session)
+		session_close(&session);
+	cache_close(&p->cache);
+	log_info("ended");
+	return status;
+}
+
+/* Nodes that came from the bucket belong to who owns the folder that is mounted over. */
+static void choose_owner(struct options *o)
+{
+	struct stat mountpoint;
+
+	if (stat(o->mountpoint, &mountpoint))
+		return;
+	if (o->config.uid == UINT32_MAX)
+		o->config.uid = mountpoint.st_uid;
+	if (o->config.gid == UINT32_MAX)
+		o->config.gid = mountpoint.st_gid;
+}
+
+static int check(struct options *o, struct buf *why)
+{
+	int error = mount_check(o->mountpoint, o->spec, why);
+
+	if (error == 0)
+		error = mount_check_apart(o->mountpoint, o->config.cache, "the cache folder", why);
+	if (error == 0 && strncmp(o->spec, "file://", 7) == 0)
+		error = mount_check_apart(o->mountpoint, o->spec + 7, "the bucket's folder", why);
+	return error;
+}
+
+int main(int argc, char **argv)
+{
+	struct program p = {.options = {.wish = OPTIONS_MOUNT}};
+	AUTO_BUF struct buf why = BUF_EMPTY;
+	int status = 0, error = options_parse(&p.options, argc, argv, &why);
+
+	if (error) {
+		fprintf(stderr, "tootfs: %s\n", why.length ? buf_string(&why) : strerror(-error));
+		status = error == -EINVAL ? EXIT_USAGE : EXIT_SYSTEM;
+	} else if (p.options.wish == OPTIONS_HELP) {
+		options_help(stdout);
+	} else if (p.options.wish == OPTIONS_VERSION) {
+		puts("tootfs " TOOTFS_VERSION);
+	} else if (check(&p.options, &why)) {
+		fprintf(stderr, "tootfs: %s\n", buf_string(&why));
+		status = EXIT_MOUNT;
+	} else if (!p.options.fake) {
+		choose_owner(&p.options);
+		p.options.config.bucket.user_agent = "tootfs/" TOOTFS_VERSION;
+		p.options.config.log.sink = LOG_SINK_STDERR;
+		log_setup(&p.options.config.log);
+		life_start(&p.life, p.options.foreground);
+		status = run(&p);
+	}
+	options_destroy(&p.options);
+	return status;
+}

@@ -1,0 +1,106 @@
+/* A bag of node numbers. The thread takes the whole bag and works it off without the lock, so that
+ * a note never waits for the kernel. The bag is empty except while the kernel makes the thread
+ * wait. */
+#include "notify.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "cache/base/log.h"
+#include "lowlevel.h"
+
+static void forget(struct notify *notify, uint64_t ino)
+{
+	/* From offset 0, length 0: all content, and the attributes. */
+	int error = fuse_lowlevel_notify_inval_inode(notify->fuse, ino, 0, 0);
+
+	/* ENOENT: the kernel does not know it. The others: the mount is gone or not yet there. */
+	if (error && error != -ENOENT && error != -ENOTCONN && error != -EBADF && error != -ENODEV)
+		log_warn("notify: the kernel may show old content inode=%llu error=%s",
+			 (unsigned long long)ino, strerror(-error));
+}
+
+static void *notify_run(void *arg)
+{
+	struct notify *notify = arg;
+
+	lock_take(&notify->lock);
+	while (!notify->locked.ended) {
+		size_t count = notify->locked.count;
+		uint64_t *inos = notify->locked.inos;
+
+		if (count == 0) {
+			wakeup_wait(&notify->wakeup, &notify->lock);
+			continue;
+		}
+		notify->locked.inos = NULL;
+		notify->locked.count = notify->locked.space = 0;
+		lock_drop(&notify->lock);
+		for (size_t i = 0; i < count; i++)
+			forget(notify, inos[i]);
+		free(inos);
+		lock_take(&notify->lock);
+	}
+	lock_drop(&notify->lock);
+	return NULL;
+}
+
+int notify_start(struct notify *notify, struct fuse_session *fuse)
+{
+	int error;
+
+	*notify = (struct notify){.fuse = fuse};
+	lock_init(&notify->lock);
+	wakeup_init(&notify->wakeup);
+	error = thread_start(&notify->thread, "notify", notify_run, notify);
+	if (error) {
+		wakeup_destroy(&notify->wakeup);
+		lock_destroy(&notify->lock);
+	}
+	notify->started = error == 0;
+	return error;
+}
+
+static bool grow_locked(struct notify *notify) REQUIRES(&notify->lock)
+{
+	size_t space = notify->locked.space ? notify->locked.space * 2 : 64;
+	uint64_t *inos = realloc(notify->locked.inos, space * sizeof(*inos));
+
+	if (!inos)
+		return false;
+	notify->locked.inos = inos;
+	notify->locked.space = space;
+	return true;
+}
+
+void notify_changed(struct notify *notify, uint64_t ino)
+{
+	bool kept = true;
+
+	lock_take(&notify->lock);
+	if (!notify->locked.ended) {
+		kept = notify->locked.count < notify->locked.space || grow_locked(notify);
+		if (kept)
+			notify->locked.inos[notify->locked.count++] = ino;
+		wakeup_one(&notify->wakeup);
+	}
+	lock_drop(&notify->lock);
+	if (!kept)
+		log_warn("notify: no memory, the kernel may show old content inode=%llu",
+			 (unsigned long long)ino);
+}
+
+void notify_stop(struct notify *notify)
+{
+	if (!notify->started)
+		return;
+	lock_take(&notify->lock);
+	notify->locked.ended = true;
+	wakeup_all(&notify->wakeup);
+	lock_drop(&notify->lock);
+	pthread_join(notify->thread, NULL);
+	notify->started = false;
+	free(notify->locked.inos);
+	notify->locked.inos = NULL;
+	notify->locked.count = notify->locked.space = 0;
+}

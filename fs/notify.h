@@ -1,0 +1,38 @@
+/* Nodes that the kernel must forget, told by a thread of its own.
+ *
+ * The kernel may wait for a locked page before it forgets, and that page may be locked by a read
+ * which waits for the very thread that noticed the change: so that thread only leaves a note here.
+ */
+#ifndef TOOTFS_NOTIFY_H
+#define TOOTFS_NOTIFY_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "cache/base/err.h"
+#include "cache/base/lock.h"
+
+struct fuse_session;
+
+struct notify {
+	struct fuse_session *fuse;
+	pthread_t thread;
+	bool started;
+
+	struct lock lock;
+	struct wakeup wakeup;
+	struct {
+		uint64_t *inos;
+		size_t count, space;
+		bool ended;
+	} locked;
+};
+
+int notify_start(struct notify *notify, struct fuse_session *fuse) MUST_CHECK;
+/* The kernel drops content and attributes that it keeps of ino. Thread-safe, never waits. */
+void notify_changed(struct notify *notify, uint64_t ino);
+/* Later notes are dropped. */
+void notify_stop(struct notify *notify);
+
+#endif
