@@ -170,7 +170,7 @@ static int dir_get(void *self, const struct get_request *q)
 	if (fd < 0)
 		return open_fault(d, fd, "read", q->key);
 	if (q->offset > 0 && q->offset >= object.size_bytes)
-		return fault_set(-EINVAL, false, "%s has %" PRIu64 " bytes, none at %" PRIu64,
+		return fault_set(-EPROTO, false, "%s has %" PRIu64 " bytes, none at %" PRIu64,
 				 q->key, object.size_bytes, q->offset);
 	end = object.size_bytes;
 	if (q->length > 0 && q->length < end - q->offset)

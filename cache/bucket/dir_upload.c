@@ -286,7 +286,7 @@ int dir_upload_complete(void *self, const char *key, const char *id, const struc
 	}
 	r = upload < 0 ? upload : join(d, upload, key, parts, count, out);
 	if (r == -EBADMSG)
-		return fault_set(-EINVAL, false,
+		return fault_set(-ENOMSG, false,
 				 "a part of the upload of %s is not the one that was sent", key);
 	/* The object is there; what stays of the upload is only in the way. */
 	if (r == 0) {

@@ -48,6 +48,9 @@ struct bucket_impl {
 	char *identity;
 	size_t key_bytes_max;
 };
+/* The door over an implementation of the caller's; takes impl over, also on an error. */
+int bucket_open_over(const struct bucket_config *config, struct bucket_impl *impl,
+		     struct bucket **out) MUST_CHECK;
 int s3_bucket_open(const struct bucket_config *config, struct bucket_impl *out) MUST_CHECK;
 int dir_bucket_open(const struct bucket_config *config, struct bucket_impl *out) MUST_CHECK;
 

@@ -1,0 +1,243 @@
+/* The door's multipart uploads.
+ *
+ * Complete is the one request whose repetition cannot succeed by itself: the upload ends with the
+ * first one that takes effect, and the second finds none (or a 500, as some servers say it). So a
+ * Complete that did not get a clear answer is settled by what the key holds now. The ETag of a
+ * multipart object is MD5(MD5 of part 1, MD5 of part 2, …) in hex, "-", the number of parts and a
+ * part's ETag is its MD5. If the key's size and ETag are just these, our bytes are there, no matter
+ * who completed what. Where parts have other ETags (SSE-KMS) nothing can be told, and the error
+ * stands: sending the object again costs time, a wrong guess would cost the object. */
+#include <assert.h>
+#include <errno.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <string.h>
+#include "cache/base/hex.h"
+#include "door.h"
+
+enum { MD5_BYTES = 16 };
+
+/* -- create, part, abort -- */
+
+struct create_call {
+	const char *key;
+	const struct object_attrs *attrs;
+	char *id;
+};
+
+static int attempt_create(struct call *c, void *arg)
+{
+	struct create_call *p = arg;
+	int r;
+
+	memset(p->id, 0, UPLOAD_ID_BYTES);
+	r = c->bucket->impl.ops->upload_create(c->bucket->impl.self, p->key, p->attrs, p->id);
+	if (r == 0 && !p->id[0])
+		return fault_set(-EPROTO, false, "the server began an upload of %s without an id",
+				 p->key);
+	return r;
+}
+
+int bucket_upload_create(struct bucket *b, const char *key, const struct object_attrs *attrs,
+			 char id[UPLOAD_ID_BYTES])
+{
+	struct create_call p = {key, attrs, id};
+	int r = door_key(b, key);
+
+	return r ? r : door_run(b, BUCKET_UPLOAD_CREATE, key, attempt_create, &p);
+}
+
+struct part_call {
+	const struct part_request *request;
+	struct part *out;
+};
+
+static int attempt_part(struct call *c, void *arg)
+{
+	struct part_call *p = arg;
+	int r;
+
+	memset(p->out, 0, sizeof(*p->out));
+	r = c->bucket->impl.ops->upload_part(c->bucket->impl.self, p->request, p->out);
+	p->out->number = p->request->number;
+	if (r == 0 && !p->out->etag[0])
+		return fault_set(-EPROTO, false, "the server took a part of %s without an ETag",
+				 p->request->key);
+	return r;
+}
+
+int bucket_upload_part(struct bucket *b, const struct part_request *request, struct part *out)
+{
+	struct part_call p = {request, out};
+	int r;
+
+	assert(request->number >= 1 && request->number <= 10000);
+	assert(request->id && request->id[0] && request->fd >= 0);
+	r = door_key(b, request->key);
+	if (r == 0)
+		r = door_run(b, BUCKET_UPLOAD_PART, request->key, attempt_part, &p);
+	if (r == 0)
+		atomic_fetch_add(&b->bytes_out, request->length);
+	return r;
+}
+
+struct abort_call {
+	const char *key, *id;
+};
+
+static int attempt_abort(struct call *c, void *arg)
+{
+	struct abort_call *p = arg;
+	int r = c->bucket->impl.ops->upload_abort(c->bucket->impl.self, p->key, p->id);
+
+	return r == -ENOMSG ? 0 : r;
+}
+
+int bucket_upload_abort(struct bucket *b, const char *key, const char *id)
+{
+	struct abort_call p = {key, id};
+	int r = door_key(b, key);
+
+	assert(id && id[0]);
+	return r ? r : door_run(b, BUCKET_UPLOAD_ABORT, key, attempt_abort, &p);
+}
+
+/* -- complete -- */
+
+struct complete_call {
+	const char *key, *id;
+	const struct part *parts;
+	size_t count;
+	uint64_t size_bytes;
+	struct object *out;
+};
+
+/* false: the parts' ETags are no MD5s. */
+static bool etag_of_parts(const struct complete_call *p, char etag[ETAG_BYTES])
+{
+	EVP_MD_CTX *md = EVP_MD_CTX_new();
+	unsigned char bytes[EVP_MAX_MD_SIZE];
+	char hex[2 * MD5_BYTES + 1];
+	bool good = md && EVP_DigestInit_ex(md, EVP_md5(), NULL) == 1;
+
+	for (size_t i = 0; good && i < p->count; i++)
+		good = hex_decode(bytes, p->parts[i].etag, MD5_BYTES) == 0 &&
+		       EVP_DigestUpdate(md, bytes, MD5_BYTES) == 1;
+	good = good && EVP_DigestFinal_ex(md, bytes, NULL) == 1;
+	EVP_MD_CTX_free(md);
+	if (!good)
+		return false;
+	hex_encode(hex, bytes, MD5_BYTES);
+	snprintf(etag, ETAG_BYTES, "%s-%zu", hex, p->count);
+	return true;
+}
+
+/* Whether the key holds what these parts make. One request, no attempts of its own. */
+static bool is_settled(struct bucket *b, const struct complete_call *p)
+{
+	char etag[ETAG_BYTES];
+	struct object object;
+
+	memset(&object, 0, sizeof(object));
+	if (!etag_of_parts(p, etag) || b->impl.ops->head(b->impl.self, p->key, &object) != 0)
+		return false;
+	if (object.size_bytes != p->size_bytes || strcmp(object.etag, etag) != 0)
+		return false;
+	*p->out = object;
+	return true;
+}
+
+static int attempt_complete(struct call *c, void *arg)
+{
+	struct complete_call *p = arg;
+	struct bucket *b = c->bucket;
+	struct fault before;
+	int r;
+
+	memset(p->out, 0, sizeof(*p->out));
+	r = b->impl.ops->upload_complete(b->impl.self, p->key, p->id, p->parts, p->count, p->out);
+	if (r == 0 && p->out->size_bytes != 0 && p->out->size_bytes != p->size_bytes)
+		return fault_set(-EPROTO, false,
+				 "the parts of %s do not make the object that was sent", p->key);
+	if (r != -ENOMSG && (r == 0 || !fault_of_thread()->again))
+		return r;
+	before = *fault_of_thread();
+	if (is_settled(b, p))
+		return 0;
+	*fault_of_thread() = before;
+	return r;
+}
+
+int bucket_upload_complete(struct bucket *b, const char *key, const char *id,
+			   const struct part *parts, size_t count, uint64_t size_bytes,
+			   struct object *out)
+{
+	struct complete_call p = {key, id, parts, count, size_bytes, out};
+	int r = door_key(b, key);
+
+	assert(id && id[0] && count >= 1);
+	for (size_t i = 1; i < count; i++)
+		assert(parts[i - 1].number < parts[i].number);
+	if (r == 0)
+		r = door_run(b, BUCKET_UPLOAD_COMPLETE, key, attempt_complete, &p);
+	if (r == 0)
+		out->size_bytes = size_bytes;
+	return r;
+}
+
+/* -- list -- */
+
+struct found_upload {
+	char *id;
+	int64_t initiated_ns;
+};
+
+struct uploads {
+	const char *key;
+	struct found_upload *found;
+	size_t count;
+};
+
+static void uploads_clear(struct uploads *u)
+{
+	for (size_t i = 0; i < u->count; i++)
+		free(u->found[i].id);
+	free(u->found);
+	u->found = NULL;
+	u->count = 0;
+}
+
+static int uploads_add(void *arg, const char *id, int64_t initiated_ns)
+{
+	struct uploads *u = arg;
+	struct found_upload *grown = reallocarray(u->found, u->count + 1, sizeof(*grown));
+
+	if (grown)
+		u->found = grown;
+	if (!grown || !(grown[u->count].id = strdup(id)))
+		return fault_set(-ENOMEM, false, "no memory to list uploads");
+	grown[u->count++].initiated_ns = initiated_ns;
+	return 0;
+}
+
+static int attempt_uploads(struct call *c, void *arg)
+{
+	struct uploads *u = arg;
+
+	uploads_clear(u);
+	return c->bucket->impl.ops->upload_list(c->bucket->impl.self, u->key, uploads_add, u);
+}
+
+/* The visits come after the last request, so that a repeated one repeats no visit. */
+int bucket_upload_list(struct bucket *b, const char *key, upload_visit *visit, void *arg)
+{
+	struct uploads u = {.key = key};
+	int r = door_key(b, key);
+
+	if (r == 0)
+		r = door_run(b, BUCKET_UPLOAD_LIST, key, attempt_uploads, &u);
+	for (size_t i = 0; r == 0 && i < u.count; i++)
+		r = visit(arg, u.found[i].id, u.found[i].initiated_ns);
+	uploads_clear(&u);
+	return r;
+}

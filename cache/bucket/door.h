@@ -1,0 +1,44 @@
+/* The inside of the door: for bucket*.c, door.c and resume.c only. */
+#ifndef TOOTFS_DOOR_H
+#define TOOTFS_DOOR_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "breaker.h"
+#include "cache/base/lock.h"
+#include "ops.h"
+
+struct bucket {
+	/* fixed at birth */
+	struct bucket_impl impl;
+	int64_t io_timeout_ms;
+
+	struct breaker breaker;
+	atomic_uint_fast64_t calls[BUCKET_OPS], failures[BUCKET_OPS], retries, bytes_in, bytes_out;
+	atomic_uint_fast64_t random;
+
+	struct lock lock;
+	struct wakeup stopping;
+	struct {
+		bool stopped;
+	} locked;
+};
+
+/* One call of a user, with all its attempts. */
+struct call {
+	struct bucket *bucket;
+	enum bucket_op op;
+	const char *key; /* for traces */
+	int64_t deadline_ms;
+	unsigned attempts;
+};
+
+/* One attempt: 0 or an error of bucket.h, with the fault set. May move the deadline when it got on. */
+typedef int attempt_fn(struct call *call, void *arg);
+/* The loop of attempts. */
+int door_run(struct bucket *b, enum bucket_op op, const char *key, attempt_fn *attempt, void *arg) MUST_CHECK;
+/* 0, or -EINVAL: no object of this bucket can have that key. */
+int door_key(const struct bucket *b, const char *key) MUST_CHECK;
+
+#endif
