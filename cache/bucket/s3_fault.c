@@ -226,7 +226,10 @@ static int fault_of_transport(struct s3_request *q, int rc)
 
 	switch (rc) {
 	case -EHOSTDOWN:
-		return fault_set(rc, !q->x.transport_final, "%s cannot be reached: %s", host, words);
+		return fault_set(rc, !q->x.transport_final, "%s cannot be reached: %s%s", host, words,
+				 strstr(words, "wrong version number")
+					 ? " (it does not speak TLS: is it endpoint=http://…?)"
+					 : "");
 	case -ETIMEDOUT:
 		return fault_set(-EHOSTDOWN, true, "%s does not answer: %s", host, words);
 	case -EPROTO:

@@ -1,137 +1,19 @@
 /* The XML answers of S3.
  *
- * One walk over the document for all of them: elements are told apart by their path below the root
- * ("Contents/Key"), a namespace prefix is cut off, and each answer has one function that gets path and
- * text where an element ends. What it does not know it passes over, since servers add elements freely.
- *
- * What is refused (-EPROTO): more than XML_BYTES_MAX, a DOCTYPE (so there are no entities but the five),
- * elements nested or texts longer than S3 has any use for, another root than the one expected, and
- * whatever expat refuses, among it characters that XML 1.0 has no way to express.
+ * Elements are told apart by their path below the root ("Contents/Key"), and each answer has one function that
+ * gets path and text where an element ends. What it does not know it passes over, since servers add elements
+ * freely; the limits are those of xml_walk.h.
  *
  * Keys are decoded at the end: EncodingType may stand after them. Under encoding-type=url a blank may come as
  * '+' (Amazon) or as %20 (others); a plus sign is always %2B. */
 #include "s3_xml.h"
-#include <assert.h>
 #include <errno.h>
-#include <expat.h>
 #include <string.h>
 #include "cache/base/buf.h"
 #include "s3_text.h"
+#include "xml_walk.h"
 
-enum {
-	DEPTH_MAX = 12,
-	PATH_BYTES_MAX = 256,
-	TEXT_BYTES_MAX = 64 << 10,
-	ITEMS_MAX = 10000, /* entries of a page; S3 sends 1000 at most */
-};
-
-struct walk {
-	XML_Parser parser;
-	int depth;                 /* 1 = the root is open */
-	size_t lengths[DEPTH_MAX]; /* of path, before each open element */
-	size_t path_length;
-	char root[64], path[PATH_BYTES_MAX];
-	struct buf text;
-	int error;
-	/* An element ended. path is "" for the root. A non-zero return ends the walk. */
-	int (*end)(void *arg, const char *path, const struct buf *text);
-	void *arg;
-};
-
-static void walk_fail(struct walk *w, int error)
-{
-	if (!w->error)
-		w->error = error;
-	XML_StopParser(w->parser, XML_FALSE);
-}
-
-static void XMLCALL on_doctype(void *arg, const XML_Char *name, const XML_Char *system_id,
-			       const XML_Char *public_id, int internal)
-{
-	(void)name, (void)system_id, (void)public_id, (void)internal;
-	walk_fail(arg, -EPROTO);
-}
-
-static void XMLCALL on_start(void *arg, const XML_Char *name, const XML_Char **attributes)
-{
-	struct walk *w = arg;
-	const char *colon = strrchr(name, ':');
-	size_t length;
-
-	(void)attributes;
-	name = colon ? colon + 1 : name;
-	length = strlen(name);
-	if (w->depth == DEPTH_MAX || w->path_length + length + 2 > sizeof(w->path) ||
-	    length >= sizeof(w->root)) {
-		walk_fail(w, -EPROTO);
-		return;
-	}
-	w->lengths[w->depth] = w->path_length;
-	if (w->depth++ == 0) {
-		memcpy(w->root, name, length + 1);
-	} else {
-		if (w->path_length)
-			w->path[w->path_length++] = '/';
-		memcpy(w->path + w->path_length, name, length + 1);
-		w->path_length += length;
-	}
-	buf_clear(&w->text);
-}
-
-static void XMLCALL on_text(void *arg, const XML_Char *text, int length)
-{
-	struct walk *w = arg;
-
-	if (w->text.length + (size_t)length > TEXT_BYTES_MAX)
-		walk_fail(w, -EPROTO);
-	else
-		buf_append(&w->text, text, (size_t)length);
-	if (w->text.failed)
-		walk_fail(w, -ENOMEM);
-}
-
-static void XMLCALL on_end(void *arg, const XML_Char *name)
-{
-	struct walk *w = arg;
-	int r;
-
-	(void)name;
-	if (w->error) /* expat closes an empty element even after it was told to stop */
-		return;
-	assert(w->depth > 0);
-	r = w->end(w->arg, w->path, &w->text);
-	w->path_length = w->lengths[--w->depth];
-	w->path[w->path_length] = '\0';
-	buf_clear(&w->text);
-	if (r)
-		walk_fail(w, r);
-}
-
-/* Walks the document; the root's name has to be root or, where that is NULL, may be any. */
-static int walk_run(struct walk *w, const char *xml, size_t length, const char *root)
-{
-	/* Amazon keeps a connection alive with blanks before a late answer; XML wants none there. */
-	while (length && (*xml == ' ' || *xml == '\n' || *xml == '\r' || *xml == '\t')) {
-		xml++;
-		length--;
-	}
-	if (length == 0 || length > XML_BYTES_MAX)
-		return -EPROTO;
-	w->parser = XML_ParserCreate("UTF-8");
-	if (!w->parser)
-		return -ENOMEM;
-	XML_SetUserData(w->parser, w);
-	XML_SetElementHandler(w->parser, on_start, on_end);
-	XML_SetCharacterDataHandler(w->parser, on_text);
-	XML_SetStartDoctypeDeclHandler(w->parser, on_doctype);
-	if (XML_Parse(w->parser, xml, (int)length, XML_TRUE) != XML_STATUS_OK && !w->error)
-		w->error = XML_GetErrorCode(w->parser) == XML_ERROR_NO_MEMORY ? -ENOMEM : -EPROTO;
-	XML_ParserFree(w->parser);
-	buf_destroy(&w->text);
-	if (!w->error && root && strcmp(root, w->root) != 0)
-		return -EPROTO;
-	return w->error;
-}
+enum { ITEMS_MAX = 10000 }; /* entries of a page; S3 sends 1000 at most */
 
 /* -- ListObjectsV2 -- */
 
@@ -248,8 +130,8 @@ static int listing_finish(struct listing *l)
 int s3_xml_list(const char *xml, size_t length, struct list_page *out)
 {
 	struct listing l = {.count = 0};
-	struct walk w = {.end = listing_end, .arg = &l};
-	int r = walk_run(&w, xml, length, "ListBucketResult");
+	struct xml_walk w = {.end = listing_end, .arg = &l};
+	int r = xml_walk(&w, xml, length, "ListBucketResult");
 
 	if (r == 0)
 		r = listing_finish(&l);
@@ -284,10 +166,10 @@ static int error_end(void *arg, const char *path, const struct buf *text)
 
 int s3_xml_error(const char *xml, size_t length, struct s3_error *out)
 {
-	struct walk w = {.end = error_end, .arg = out};
+	struct xml_walk w = {.end = error_end, .arg = out};
 
 	memset(out, 0, sizeof(*out));
-	int r = walk_run(&w, xml, length, "Error");
+	int r = xml_walk(&w, xml, length, "Error");
 	if (r)
 		memset(out, 0, sizeof(*out));
 	return r;
@@ -310,17 +192,19 @@ static int result_end(void *arg, const char *path, const struct buf *text)
 int s3_xml_etag(const char *xml, size_t length, char etag[ETAG_BYTES], struct s3_error *error)
 {
 	struct result result = {.error = error, .etag = etag};
-	struct walk w = {.end = result_end, .arg = &result};
+	struct xml_walk w = {.end = result_end, .arg = &result};
 
 	memset(error, 0, sizeof(*error));
 	etag[0] = '\0';
-	int r = walk_run(&w, xml, length, NULL);
+	int r = xml_walk(&w, xml, length, NULL);
 	if (r)
 		return r;
 	if (strcmp(w.root, "Error") == 0)
 		return -EREMOTEIO;
 	memset(error, 0, sizeof(*error));
-	return etag[0] ? 0 : -EPROTO;
+	if (!etag[0])
+		return strstr(w.root, "Result") ? -ENODATA : -EPROTO;
+	return 0;
 }
 
 static int upload_id_end(void *arg, const char *path, const struct buf *text)
@@ -337,10 +221,10 @@ static int upload_id_end(void *arg, const char *path, const struct buf *text)
 
 int s3_xml_upload_id(const char *xml, size_t length, char id[UPLOAD_ID_BYTES])
 {
-	struct walk w = {.end = upload_id_end, .arg = id};
+	struct xml_walk w = {.end = upload_id_end, .arg = id};
 
 	id[0] = '\0';
-	int r = walk_run(&w, xml, length, "InitiateMultipartUploadResult");
+	int r = xml_walk(&w, xml, length, "InitiateMultipartUploadResult");
 	if (r == 0 && !id[0])
 		r = -EPROTO;
 	return r;
@@ -377,8 +261,8 @@ static int deletion_end(void *arg, const char *path, const struct buf *text)
 int s3_xml_delete(const char *xml, size_t length, s3_xml_delete_visit *visit, void *arg)
 {
 	struct deletion d = {.visit = visit, .arg = arg};
-	struct walk w = {.end = deletion_end, .arg = &d};
-	int r = walk_run(&w, xml, length, "DeleteResult");
+	struct xml_walk w = {.end = deletion_end, .arg = &d};
+	int r = xml_walk(&w, xml, length, "DeleteResult");
 
 	buf_destroy(&d.key);
 	return r;
@@ -482,8 +366,8 @@ int s3_xml_uploads(const char *xml, size_t length, s3_xml_uploads_visit *visit, 
 		   struct s3_xml_uploads_next *next)
 {
 	struct uploads u = {.count = 0};
-	struct walk w = {.end = uploads_end, .arg = &u};
-	int r = walk_run(&w, xml, length, "ListMultipartUploadsResult");
+	struct xml_walk w = {.end = uploads_end, .arg = &u};
+	int r = xml_walk(&w, xml, length, "ListMultipartUploadsResult");
 
 	*next = (struct s3_xml_uploads_next){NULL, NULL};
 	if (r == 0)

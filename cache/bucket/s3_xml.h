@@ -2,7 +2,8 @@
  *
  * Pure, on expat. Input is hostile: no entities beyond the five, depth, element and size limits
  * (XML_BYTES_MAX in all); broken or cut XML is -EPROTO. Characters that are illegal in XML 1.0 make the
- * page -EPROTO unless they come as %XX under encoding-type=url. Decode only where EncodingType says so. */
+ * page -EPROTO unless they come as %XX under encoding-type=url, or as Ceph's &#xXX;. Decoded only where
+ * EncodingType says so. */
 #ifndef TOOTFS_S3_XML_H
 #define TOOTFS_S3_XML_H
 
@@ -17,7 +18,7 @@ struct s3_error {
 int s3_xml_list(const char *xml, size_t length, struct list_page *out) MUST_CHECK;
 int s3_xml_error(const char *xml, size_t length, struct s3_error *out) MUST_CHECK;
 /* CopyObjectResult, CopyPartResult, CompleteMultipartUploadResult: the ETag. A 200 with an <Error> inside is
- * -EREMOTEIO with *error filled. */
+ * -EREMOTEIO with *error filled; a result without an ETag is -ENODATA. */
 int s3_xml_etag(const char *xml, size_t length, char etag[ETAG_BYTES], struct s3_error *error) MUST_CHECK;
 int s3_xml_upload_id(const char *xml, size_t length, char id[UPLOAD_ID_BYTES]) MUST_CHECK;
 /* DeleteResult in quiet mode: visit gets each <Error>. */
