@@ -7,9 +7,10 @@
  *     5  index_checkpoint_commit     now nothing on disk names the condemned ones any more
  *     6  tell the waiters and the sender; drop the condemned blobs, release their bytes
  *
- * A round that fails gives both lists back and is repeated after a second. A disk that failed to write may
- * say so only once, and the repeated sync then succeeds: as with fsync(2) on any filesystem, whoever
- * waited has got the error, and a line is in the log.
+ * A round that fails gives both lists back and is repeated after a second. Not so after EIO from a sync: the
+ * kernel then forgets which pages did not get to the disk, a second sync proves nothing, and a record of bytes that
+ * are not there would send them to the bucket after a power cut. So there are no more checkpoints until
+ * the next start (the index does the same with its own file); reads and writes go on.
  *
  * The sync list holds as many numbers as are synced one by one; with more, all of the filesystem is synced anyway,
  * so that one flag is enough. It starts as set: a process that was killed has left blobs that are
@@ -48,6 +49,7 @@ struct sync_list {
 struct checkpoints {
 	struct flow *flow; /* fixed */
 	pthread_t thread;
+	bool broken; /* the thread's */
 
 	struct lock lock;
 	struct wakeup wake, done; /* the thread; the waiters */
@@ -226,6 +228,8 @@ static int make_durable(struct checkpoints *c, struct sync_list *sync)
 	struct flow *flow = c->flow;
 	struct index_checkpoint *checkpoint;
 
+	if (c->broken)
+		return -EIO;
 	int err = index_checkpoint_begin(flow->index, &checkpoint);
 	if (err)
 		return err;
@@ -235,6 +239,7 @@ static int make_durable(struct checkpoints *c, struct sync_list *sync)
 	else
 		err = blobs_sync(flow->blobs, sync->blobs, sync->count);
 	if (err) {
+		c->broken = err == -EIO;
 		index_checkpoint_abort(&checkpoint);
 		return err;
 	}

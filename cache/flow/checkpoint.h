@@ -4,8 +4,8 @@
  * that no durable record names any more are dropped (and their space released) → send_kick. Waiters share one.
  * Order of the two lists: the condemned list is taken before begin (all on it were noted after their commit),
  * the sync list after begin (all that the snapshot names were noted before their commit).
- * A checkpoint that fails (disk full, EIO) is logged once per kind, drops nothing, keeps its lists, and is tried again
- * after a second; waiters get the error. */
+ * A checkpoint that fails is logged once per kind, drops nothing, keeps its lists, and is tried again after a
+ * second; waiters get the error. After EIO of a sync every further one fails until the next start. */
 #ifndef TOOTFS_CHECKPOINT_H
 #define TOOTFS_CHECKPOINT_H
 

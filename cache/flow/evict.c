@@ -326,6 +326,7 @@ static uint64_t need_bytes(struct evicts *e, bool *urgent)
 	for (struct list *l = e->locked.line.next; l != &e->locked.line; l = l->next)
 		waiting += container_of(l, struct waiter, link)->bytes;
 	e->locked.disk_full = false;
+	e->locked.unseen = 0;
 	lock_drop(&e->lock);
 
 	if (used > e->high || waiting)

@@ -23,6 +23,7 @@ struct evicts {
 	struct wakeup wake, room; /* the thread; the line */
 	struct {
 		uint64_t used;
+		uint64_t unseen; /* bytes taken since the thread looked at the disk */
 		struct list line;
 		int64_t progress_ms; /* when bytes were freed last */
 		bool started, stopping, poked, disk_full;

@@ -10,6 +10,8 @@
 #include <errno.h>
 #include "cache/base/clock.h"
 
+enum { LOOK_BYTES = 16 << 20 }; /* after so many the disk is looked at */
+
 static bool fits_locked(const struct evicts *e, uint64_t bytes)
 {
 	uint64_t limit = e->flow->config.cache_size_bytes;
@@ -21,7 +23,8 @@ static void take_locked(struct evicts *e, uint64_t bytes) REQUIRES(&e->lock);
 static void take_locked(struct evicts *e, uint64_t bytes)
 {
 	e->locked.used += bytes;
-	if (e->locked.used > e->high)
+	e->locked.unseen += bytes;
+	if (e->locked.used > e->high || e->locked.unseen > LOOK_BYTES)
 		evict_poke_locked(e);
 }
 
