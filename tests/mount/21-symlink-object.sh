@@ -1,0 +1,22 @@
+#!/bin/bash
+# A symlink is an object as s3fs keeps it, target as body and type in x-amz-meta-mode, so that a lost index loses none.
+. "$(dirname "$0")/../support/lib.sh"
+
+start_rgw
+start_mount
+mkdir "$MNT/d"
+echo content >"$MNT/d/file"
+ln -s d/file "$MNT/to-file"
+ln -s "/absolute/with ä" "$MNT/d/absolute"
+ln -s d "$MNT/to-folder"
+wait_uploaded
+expect_eq "$(s3 get to-file)" d/file "body of a symlink's object"
+mode=$(s3 head to-file x-amz-meta-mode)
+expect_eq $((mode & 0170000)) $((0120000)) "type in x-amz-meta-mode ($mode)"
+cold_mount
+expect_eq "$(readlink "$MNT/to-file")" d/file
+expect_eq "$(readlink "$MNT/d/absolute")" "/absolute/with ä"
+expect_eq "$(cat "$MNT/to-folder/file")" content "through a symlink to a folder"
+expect_eq "$(find "$MNT" -type l | wc -l)" 3 "symlinks that find sees"
+rm "$MNT/to-file"
+wait_for 30 object_gone to-file
