@@ -301,7 +301,8 @@ static uint64_t above(uint64_t value, uint64_t mark)
 	return value > mark ? value - mark : 0;
 }
 
-/* Bytes that the disk lacks. */
+/* Bytes that the disk lacks; twice as many as wanted, so that it does not begin again at once. A write that failed
+ * knows better than statvfs, which sees no quota. */
 static uint64_t disk_lacks(struct evicts *e, bool disk_full)
 {
 	struct statvfs st;
@@ -312,8 +313,9 @@ static uint64_t disk_lacks(struct evicts *e, bool disk_full)
 	uint64_t total = (uint64_t)st.f_blocks * st.f_frsize, here = (uint64_t)st.f_bavail * st.f_frsize;
 	if (want > total / 100)
 		want = total / 100;
-	/* Twice as much, so that it does not begin again at once. */
-	return disk_full || here < want ? above(2 * want, here) : 0;
+	if (here < want)
+		return 2 * want - here;
+	return disk_full ? want : 0;
 }
 
 static uint64_t need_bytes(struct evicts *e, bool *urgent)
