@@ -409,29 +409,33 @@ static bool walk_one(struct walk *w, const struct faulty_object *o)
 	return true;
 }
 
-/* A token is the next object's key in hex, or its number where there is no order. */
+/* A token is the number of its page, so that no two are the same, and the next object's key in hex, or its number
+ * where there is no order. */
 static size_t token_place(struct faulty_bucket *f, const char *token)
 {
+	const char *text = strchr(token, ':') + 1;
 	char key[KEY_ROOM];
-	size_t bytes = strlen(token) / 2;
+	size_t bytes = strlen(text) / 2;
 	bool found;
 
 	if (f->locked.knobs.unsorted)
-		return strtoul(token, NULL, 10);
-	assert(bytes < sizeof(key) && hex_decode(key, token, bytes) == 0);
+		return strtoul(text, NULL, 10);
+	int r = hex_decode(key, text, bytes);
+	assert(bytes < sizeof(key) && r == 0);
 	return place(f, key, bytes, &found);
 }
 
 static char *token_make(const struct faulty_bucket *f, size_t i)
 {
 	const struct faulty_object *o = &f->locked.objects[i];
-	char *token = calloc(1, 2 * KEY_ROOM);
+	char *token = calloc(1, 2 * KEY_ROOM + 32);
 
 	assert(token);
+	int start = sprintf(token, "%u:", f->locked.pages);
 	if (f->locked.knobs.unsorted)
-		snprintf(token, KEY_ROOM, "%zu", i);
+		sprintf(token + start, "%zu", i);
 	else
-		hex_encode(token, o->key, o->key_bytes);
+		hex_encode(token + start, o->key, o->key_bytes);
 	return token;
 }
 
@@ -521,7 +525,7 @@ struct bucket *faulty_bucket_open(struct faulty_bucket *f)
 	struct bucket *bucket;
 
 	f->locked.stopped = false;
-	int r = bucket_open_impl(&config, &impl, &bucket);
+	int r = bucket_open_over(&config, &impl, &bucket);
 	assert(r == 0);
 	r = bucket_start(bucket);
 	assert(r == 0);
