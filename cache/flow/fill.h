@@ -27,7 +27,8 @@ enum { FILL_WHOLE_MAX = 4 << 20, FILL_AHEAD_MAX = 16 << 20 };
 struct fills;
 
 struct fill_wait {
-	struct list link;    /* fill.c's while it waits */
+	struct list link;    /* these two are fill.c's while it waits */
+	int error;
 	uint64_t start, end; /* in bytes, end <= size */
 	/* From a worker thread, with no lock held, once. 0, -EIO, -ESTALE, -ENOSPC, -ECANCELED. After 0 look again: the
 	 * bytes are there unless they were evicted or changed meanwhile. */
@@ -39,7 +40,8 @@ int fills_start(struct fills *f) MUST_CHECK;
 void fills_stop(struct fills *f); /* every waiter gets -ECANCELED; joins. The bucket is stopped before. */
 void fills_close(struct fills **f);
 
-/* Asks for [start, end) of a REMOTE node. wait->done will be called, also where this call comes too late. */
+/* Asks for [start, end) of a REMOTE node. wait->done will be called, also where this call comes too late; after
+ * fills_stop by fills_close. */
 void fill_want_locked(struct fills *f, struct node *node, struct fill_wait *wait) REQUIRES(&node->lock);
 /* Waits for it. Nothing held. */
 int fill_wait_for(struct fills *f, struct node *node, uint64_t start, uint64_t end) MUST_CHECK;
