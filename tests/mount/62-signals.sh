@@ -4,7 +4,7 @@
 
 start_rgw
 start_proxy
-for signal in TERM INT HUP; do
+for signal in TERM INT; do
 	start_mount
 	echo $signal >"$MNT/$signal"
 	kill -$signal "${DAEMON[$MNT]}"
@@ -12,6 +12,7 @@ for signal in TERM INT HUP; do
 	expect_eq "$(s3 get $signal)" $signal "what was written before SIG$signal"
 done
 start_mount -o stop_timeout=2s
+kill -HUP "${DAEMON[$MNT]}" # what a closed terminal sends
 faults '* . stall=before'
 echo later >"$MNT/later"
 exec 3<"$MNT/later" # in use

@@ -5,12 +5,12 @@
 
 start_rgw
 start_proxy
-start_mount -o cache_size=24M,full_timeout=1s
+start_mount -o cache_size=64M,full_timeout=1s
 echo old >"$MNT/replaced"
 wait_for 30 object_is replaced "$MNT/replaced"
 faults 'PUT|POST . status=503'
-for i in $(seq 23); do head -c 1000000 /dev/zero >"$MNT/fill$i" 2>/dev/null || break; done
-head -c 12000000 /dev/urandom >"$T/data"
+for i in $(seq 20); do head -c 3000000 /dev/zero >"$MNT/fill$i" 2>/dev/null || break; done
+head -c 30000000 /dev/urandom >"$T/data"
 python3 - "$MNT" "$T/data" <<'PY'
 import errno, os, sys
 data = open(sys.argv[2], "rb").read()
