@@ -127,7 +127,7 @@ static int node_read(struct nodes *nodes, uint64_t ino, struct node **out)
 	if (!node)
 		return -ENOMEM;
 	node->link.id = ino;
-	node->refs = 1;
+	atomic_init(&node->refs, 1);
 	node->flow = nodes->flow;
 	lock_init(&node->lock);
 	ranges_init(&node->locked.present);
@@ -145,7 +145,7 @@ static struct node *find_locked(struct nodes *nodes, uint64_t ino)
 	if (!link)
 		return NULL;
 	struct node *node = container_of(link, struct node, link);
-	node->refs++;
+	atomic_fetch_add(&node->refs, 1);
 	return node;
 }
 
@@ -174,10 +174,8 @@ struct node *node_find(struct nodes *nodes, uint64_t ino)
 
 struct node *node_hold(struct node *node)
 {
-	struct nodes *nodes = node->flow->nodes;
-	lock_take(&nodes->lock);
-	node->refs++;
-	lock_drop(&nodes->lock);
+	/* There is one already, so the node stays; and callers hold node.lock, which comes after nodes.lock. */
+	atomic_fetch_add(&node->refs, 1);
 	return node;
 }
 
@@ -189,7 +187,7 @@ void node_put(struct node **node)
 		return;
 	struct nodes *nodes = n->flow->nodes;
 	lock_take(&nodes->lock);
-	bool last = --n->refs == 0;
+	bool last = atomic_fetch_sub(&n->refs, 1) == 1;
 	if (last)
 		table_remove(&nodes->live, &n->link);
 	lock_drop(&nodes->lock);

@@ -38,8 +38,8 @@ void open_blob_put(struct open_blob **blob); /* *blob may be NULL */
 int open_blob_new(uint64_t id, int fd, struct open_blob **out) MUST_CHECK;
 
 struct node {
-	struct table_link link; /* id = ino; with refs guarded by nodes.lock */
-	unsigned refs;
+	struct table_link link; /* id = ino; guarded by nodes.lock */
+	atomic_uint refs;       /* falls, and rises from 0, under nodes.lock only */
 	struct flow *flow; /* fixed */
 
 	struct lock lock;
@@ -74,7 +74,7 @@ void nodes_close(struct nodes **nodes);
 int node_get(struct nodes *nodes, uint64_t ino, struct node **out) MUST_CHECK;
 /* The same only where it is live already, else NULL. */
 struct node *node_find(struct nodes *nodes, uint64_t ino);
-struct node *node_hold(struct node *node); /* one more reference */
+struct node *node_hold(struct node *node); /* one more reference; takes no lock */
 void node_put(struct node **node);
 static inline uint64_t node_ino(const struct node *node)
 {
