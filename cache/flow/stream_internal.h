@@ -1,0 +1,71 @@
+/* Multipart uploads, between send*.c and stream.c (their parts) and multipart.c (how they begin and end). */
+#ifndef TOOTFS_STREAM_INTERNAL_H
+#define TOOTFS_STREAM_INTERNAL_H
+
+#include "send_internal.h"
+
+/* -- stream.c -- */
+enum { STREAM_PARTS_MAX = 10000, STREAMS_MAX = 64 };
+
+struct stream_part {
+	enum { PART_TODO, PART_RUNNING, PART_DONE } state;
+	uint64_t bytes;
+	char etag[ETAG_BYTES];
+};
+
+struct stream {
+	struct list link; /* sends.locked.streams */
+	/* fixed */
+	struct node *node; /* a reference */
+	struct open_blob *open;
+	uint64_t blob, part_size;
+	bool growing; /* how long the file gets is not known when part_size is chosen */
+	bool with_attrs;
+	struct object_attrs attrs;
+	char key[KEY_BYTES_MAX + 1];
+	/* by whoever makes the upload; then fixed */
+	char id[UPLOAD_ID_BYTES];
+	/* sends.lock */
+	enum { STREAM_NEW, STREAM_MAKING, STREAM_MADE, STREAM_ABORTING } state;
+	bool owned;    /* a worker is finishing it as the PUT of a version */
+	bool broken;   /* to be aborted when nobody works on it */
+	bool sealed;   /* end is the end of the object */
+	bool unsure;   /* the answer to a create was lost: there may be an upload whose id is not known */
+	uint64_t end;  /* [0, end) does not change any more */
+	unsigned running, fails, tries; /* tries: to abort it */
+	int error;     /* why it is broken */
+	unsigned first, parts_space; /* all parts before first are done or running */
+	struct stream_part *parts;
+};
+
+struct stream_task {
+	struct stream *stream;
+	struct leftover *leftover;
+	enum { TASK_MAKE, TASK_PART, TASK_ABORT, TASK_LEFTOVER } kind;
+	unsigned part;
+	uint64_t start, bytes;
+};
+uint64_t stream_part_start(const struct stream *st, unsigned part, uint64_t *bytes);
+struct stream *stream_find_locked(struct sends *s, uint64_t blob) REQUIRES(&s->lock);
+/* Of one stream, or of any. */
+bool stream_task_locked(struct sends *s, struct stream *only, struct stream_task *out)
+	REQUIRES(&s->lock);
+void stream_run(struct sends *s, const struct stream_task *task);
+void stream_free(struct stream **stream);
+/* Gives up streams whose file is gone or has another content. */
+void stream_review(struct sends *s);
+
+/* -- multipart.c -- */
+/* The job's blob as a multipart upload. -EAGAIN: look at the job again; -EBUSY: later. */
+int multipart_put(struct sends *s, struct put_job *job, struct open_blob *open,
+		  struct object *out) MUST_CHECK;
+void multipart_done(struct sends *s, struct put_job *job); /* after the settling */
+int multipart_make(struct sends *s, struct stream *st) MUST_CHECK;
+int multipart_abort(struct sends *s, struct stream *st) MUST_CHECK;
+int multipart_leftovers(struct sends *s) MUST_CHECK; /* reads the table of uploads */
+bool multipart_leftover_locked(struct sends *s, struct stream_task *out) REQUIRES(&s->lock);
+void multipart_leftover_run(struct sends *s, struct leftover *left);
+bool multipart_clean_locked(const struct sends *s) REQUIRES(&s->lock);
+void multipart_close(struct sends *s);
+
+#endif
