@@ -6,8 +6,10 @@
  * returns it. */
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include "cache/base/hex.h"
 #include "cache/base/log.h"
 #include "internal.h"
 
@@ -183,8 +185,13 @@ int dbi_damaged(enum dbi dbi, struct bytes key)
 	enum { SHOWN_BYTES = 64 };
 	const uint8_t *at = key.at;
 	char text[2 * SHOWN_BYTES + 1] = "";
-	for (size_t i = 0; i < key.length && i < SHOWN_BYTES; i++)
-		snprintf(text + 2 * i, 3, "%02x", at[i]);
+	if (tables[dbi].flags & MDB_INTEGERKEY && key.length == sizeof(uint64_t)) {
+		uint64_t number;
+		memcpy(&number, key.at, sizeof(number));
+		snprintf(text, sizeof(text), "%" PRIu64, number);
+	} else {
+		hex_encode(text, at, key.length < SHOWN_BYTES ? key.length : SHOWN_BYTES);
+	}
 	log_error("index: a record cannot be decoded table=%s key=%s",
 		  tables[dbi].name ? tables[dbi].name : "main", text);
 	return -EUCLEAN;

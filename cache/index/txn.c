@@ -7,10 +7,13 @@
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include "cache/base/log.h"
 #include "internal.h"
 
 #define NO_ANALYSIS TSA(no_thread_safety_analysis) /* the lock lives as long as the transaction */
+
+enum { FULL_DISK_BYTES = 1 << 20 };
 
 static const struct bytes counters_key = {"counters", 8};
 
@@ -152,6 +155,15 @@ void txn_note_newest(struct index *index)
 	atomic_store(&index->newest, info.me_last_txnid);
 }
 
+/* LMDB calls a short write an I/O error, but what cuts a write short is mostly a full disk. */
+static int full_or_broken(struct index *index, int rc)
+{
+	struct statvfs st;
+	if (rc != -EIO || fstatvfs(index->folder_fd, &st) != 0)
+		return rc;
+	return (uint64_t)st.f_bavail * st.f_frsize < FULL_DISK_BYTES ? -ENOSPC : rc;
+}
+
 static NO_ANALYSIS int end_write(struct txn *txn, bool commit)
 {
 	struct index *index = txn->index;
@@ -159,7 +171,7 @@ static NO_ANALYSIS int end_write(struct txn *txn, bool commit)
 	if (commit && rc == 0)
 		rc = write_counters(txn);
 	if (commit && rc == 0) {
-		rc = dbi_errno(mdb_txn_commit(txn->mdb));
+		rc = full_or_broken(index, dbi_errno(mdb_txn_commit(txn->mdb)));
 		txn_note_newest(index);
 	} else {
 		mdb_txn_abort(txn->mdb);
