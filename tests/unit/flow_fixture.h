@@ -24,7 +24,7 @@ static struct {
 	char paths[SYNCS_MAX][128];
 	size_t count;
 	int error;          /* errno of blobs' syncs from now on, 0 = none */
-	void (*hook)(void); /* called once, in a sync of blobs */
+	void (*hook)(void); /* called once, in the next sync */
 } syncs;
 
 static inline int on_sync(int fd, long number)
@@ -40,11 +40,10 @@ static inline int on_sync(int fd, long number)
 	const char *tail = path + strlen(store.folder);
 	if (syncs.count < SYNCS_MAX && strlen(path) > strlen(store.folder))
 		strcpy(syncs.paths[syncs.count++], number == SYS_syncfs ? "all" : tail + 1);
-	if (strstr(path, "/blobs")) {
+	if (strstr(path, "/blobs"))
 		error = syncs.error;
-		hook = syncs.hook;
-		syncs.hook = NULL;
-	}
+	hook = syncs.hook;
+	syncs.hook = NULL;
 	lock_drop(&sync_lock);
 	if (hook)
 		hook();

@@ -234,6 +234,60 @@ static void test_makes_room(void **state)
 		assert_true(is_evicted(inos[i - 1]) || !is_evicted(inos[i]));
 }
 
+enum { SMALL_FILES = 96, SMALL_PAGES = 10 };
+
+static void make_small_files(uint64_t inos[SMALL_FILES])
+{
+	char name[16];
+
+	for (int i = 0; i < SMALL_FILES; i++) {
+		snprintf(name, sizeof(name), "small%d", i);
+		inos[i] = make_file(name, CONTENT_CLEAN, SMALL_PAGES * PAGE);
+	}
+}
+
+static int count_small_evicted(const uint64_t inos[SMALL_FILES])
+{
+	int count = 0;
+
+	for (int i = 0; i < SMALL_FILES; i++)
+		count += is_evicted(inos[i]);
+	return count;
+}
+
+static void test_low_mark(void **state)
+{
+	(void)state;
+	uint64_t inos[SMALL_FILES];
+
+	make_small_files(inos);
+	start();
+	assert_true(wait_for(has_room, 5000));
+	assert_int_equal(count_small_evicted(inos), 6); /* from 960 pages down to 900 */
+	assert_int_equal(stats().used, 900 * PAGE);
+}
+
+static void slow_disk(void)
+{
+	usleep(400000);
+}
+
+/* While the checkpoint that frees it is under way, no more is evicted for the same need. */
+static void test_not_twice(void **state)
+{
+	(void)state;
+	uint64_t inos[SMALL_FILES];
+
+	make_small_files(inos);
+	assert_int_equal(checkpoints_start(flow.checkpoints), 0);
+	assert_int_equal(checkpoint_wait(flow.checkpoints, index_newest(flow.index), clock_ms() + 5000), 0);
+	syncs_forget(0, slow_disk);
+	assert_int_equal(evicts_start(flow.evicts), 0);
+	flow.config.full_timeout_ms = 10000;
+	assert_int_equal(reserve(140, 20000), 0); /* 960 and 140, of 1000 */
+	assert_in_range(count_small_evicted(inos), 10, 16);
+}
+
 static void test_partial_blobs_go_too(void **state)
 {
 	(void)state;
@@ -464,6 +518,7 @@ int main(void)
 		FLOW_TEST(test_line),              FLOW_TEST(test_line_gives_up),
 		FLOW_TEST(test_stop_wakes),        FLOW_TEST(test_marks),
 		FLOW_TEST(test_makes_room),        FLOW_TEST(test_partial_blobs_go_too),
+		FLOW_TEST(test_low_mark),          FLOW_TEST(test_not_twice),
 		FLOW_TEST(test_dirty_stays),       FLOW_TEST(test_busy_stays),
 		FLOW_TEST(test_touched_stay_longer), FLOW_TEST(test_stop_writes_ages),
 		FLOW_TEST(test_open_over_limit),   FLOW_TEST(test_disk_full),
