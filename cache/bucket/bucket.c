@@ -228,22 +228,23 @@ int bucket_list(struct bucket *b, const struct list_request *request, struct lis
 
 /* -- writing -- */
 
+/* What is made is handed out at the end: out may be where a string of the request is. */
 struct put_call {
 	const struct put_request *request;
-	struct object *out;
+	struct object made;
 };
 
 static int attempt_put(struct call *c, void *arg)
 {
 	struct put_call *p = arg;
 
-	memset(p->out, 0, sizeof(*p->out));
-	return c->bucket->impl.ops->put(c->bucket->impl.self, p->request, p->out);
+	memset(&p->made, 0, sizeof(p->made));
+	return c->bucket->impl.ops->put(c->bucket->impl.self, p->request, &p->made);
 }
 
 int bucket_put(struct bucket *b, const struct put_request *request, struct object *out)
 {
-	struct put_call p = {request, out};
+	struct put_call p = {.request = request};
 	int r;
 
 	assert(request->fd >= 0 || request->length == 0);
@@ -252,6 +253,7 @@ int bucket_put(struct bucket *b, const struct put_request *request, struct objec
 		r = door_run(b, BUCKET_PUT, request->key, attempt_put, &p);
 	if (r)
 		return r;
+	*out = p.made;
 	out->size_bytes = request->length;
 	atomic_fetch_add(&b->bytes_out, request->length);
 	return 0;
@@ -259,26 +261,28 @@ int bucket_put(struct bucket *b, const struct put_request *request, struct objec
 
 struct copy_call {
 	const struct copy_request *request;
-	struct object *out;
+	struct object made;
 };
 
 static int attempt_copy(struct call *c, void *arg)
 {
 	struct copy_call *p = arg;
 
-	memset(p->out, 0, sizeof(*p->out));
-	return c->bucket->impl.ops->copy(c->bucket->impl.self, p->request, p->out);
+	memset(&p->made, 0, sizeof(p->made));
+	return c->bucket->impl.ops->copy(c->bucket->impl.self, p->request, &p->made);
 }
 
 int bucket_copy(struct bucket *b, const struct copy_request *request, struct object *out)
 {
-	struct copy_call p = {request, out};
+	struct copy_call p = {.request = request};
 	int r = door_key(b, request->from);
 
 	if (r == 0)
 		r = door_key(b, request->to);
 	if (r == 0)
 		r = door_run(b, BUCKET_COPY, request->to, attempt_copy, &p);
+	if (r == 0)
+		*out = p.made;
 	return r;
 }
 

@@ -32,12 +32,12 @@ enum { PUBLISH_TURNS = 200, RESOLVE_TURNS = 8 };
 
 /* -- resolving -- */
 
-/* The next name of *path into name; false at the end. */
+/* The next name of *path into name; false at the end, and where no name is. */
 static bool name_next(const char **path, char name[NAME_BYTES_MAX + 1])
 {
 	size_t length = strcspn(*path, "/");
 
-	if (length == 0 || length > NAME_BYTES_MAX)
+	if (name_check(*path, length) != 0)
 		return false;
 	memcpy(name, *path, length);
 	name[length] = '\0';
@@ -70,7 +70,12 @@ static int open_by_steps(const struct dir_bucket *d, const char *path, int flags
 			return r;
 		fd = next;
 	}
-	return fd < 0 ? -errno : fd;
+	if (fd < 0)
+		return -errno;
+	if (*path == '\0')
+		return fd;
+	close(fd); /* a name that no key has */
+	return -EXDEV;
 }
 
 int dir_open_at(struct dir_bucket *d, const char *path, int flags)
