@@ -193,29 +193,6 @@ int draft_truncate_locked(struct node *node, uint64_t size, struct draft_room *r
 
 /* -- publishing -- */
 
-struct names_to_put {
-	struct txn *txn;
-	struct index *index;
-	const struct node_record *record;
-};
-
-static int put_link(void *arg, uint64_t parent, const char *name)
-{
-	struct names_to_put *p = arg;
-	char key[KEY_BYTES_MAX + 1];
-	int r = nodes_key_of_name(p->txn, parent, name, key);
-	return r ? r : want_put(p->txn, p->index, key, p->record);
-}
-
-static int want_all_names(struct txn *txn, struct index *index, const struct node_record *record)
-{
-	struct names_to_put p = {txn, index, record};
-	int r = put_link(&p, record->parent, record->name);
-	if (!r && record->nlink > 1)
-		r = links_each(txn, record->ino, put_link, &p);
-	return r;
-}
-
 static int publish_record(struct node *node, struct txn *txn, struct node_record *record)
 {
 	struct flow *flow = node->flow;
@@ -236,7 +213,7 @@ static int publish_record(struct node *node, struct txn *txn, struct node_record
 	if (!r && record->blob)
 		r = ages_touch(txn, record->ino, evict_stamp(), node->locked.reserved);
 	if (!r && !(record->flags & NODE_ORPHAN))
-		r = want_all_names(txn, flow->index, record);
+		r = want_put_names(txn, flow->index, record);
 	return r;
 }
 

@@ -55,6 +55,29 @@ int want_put(struct txn *txn, struct index *index, const char *key, const struct
 	return pending_put(txn, &record);
 }
 
+struct names_to_put {
+	struct txn *txn;
+	struct index *index;
+	const struct node_record *record;
+};
+
+static int put_name(void *arg, uint64_t parent, const char *name)
+{
+	struct names_to_put *p = arg;
+	char key[KEY_BYTES_MAX + 1];
+	int r = nodes_key_of_name(p->txn, parent, name, key);
+	return r ? r : want_put(p->txn, p->index, key, p->record);
+}
+
+int want_put_names(struct txn *txn, struct index *index, const struct node_record *record)
+{
+	struct names_to_put p = {txn, index, record};
+	int r = put_name(&p, record->parent, record->name);
+	if (!r && record->nlink > 1)
+		r = links_each(txn, record->ino, put_name, &p);
+	return r;
+}
+
 int want_attrs(struct txn *txn, const char *key, const struct node_record *node)
 {
 	struct pending_record record;

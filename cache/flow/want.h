@@ -16,6 +16,8 @@
 /* key is to have node at its version. */
 int want_put(struct txn *txn, struct index *index, const char *key,
 	     const struct node_record *node) MUST_CHECK;
+/* The same for every name of the node (record->nlink, primary and links). */
+int want_put_names(struct txn *txn, struct index *index, const struct node_record *record) MUST_CHECK;
 /* Only the object's headers are to be renewed (attrs=object); nothing where a PUT is pending anyway. */
 int want_attrs(struct txn *txn, const char *key, const struct node_record *node) MUST_CHECK;
 /* key is to have no object. holds: a node that still lives there (its home), or 0. A wish that was never sent
