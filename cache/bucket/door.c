@@ -43,12 +43,12 @@ static uint64_t random_below(struct bucket *b, uint64_t bound)
 	return (x ^ (x >> 31)) % bound;
 }
 
-static int64_t pause_ms(struct bucket *b, unsigned attempts)
+static int64_t pause_ms(struct bucket *b, unsigned row)
 {
 	int64_t most = PAUSE_CAP_MS, asked = fault_of_thread()->retry_after_ms, pause;
 
-	if (attempts < 8 && PAUSE_BASE_MS << (attempts - 1) < most)
-		most = PAUSE_BASE_MS << (attempts - 1);
+	if (row < 8 && PAUSE_BASE_MS << (row - 1) < most)
+		most = PAUSE_BASE_MS << (row - 1);
 	pause = (int64_t)random_below(b, (uint64_t)most + 1);
 	return pause > asked ? pause : asked;
 }
@@ -106,6 +106,7 @@ static int attempt_once(struct call *c, attempt_fn *attempt, void *arg)
 		return -EHOSTDOWN;
 	}
 	c->attempts++;
+	c->row++;
 	r = attempt(c, arg);
 	assert(r <= 0);
 	if (r == -ETIMEDOUT)
@@ -141,7 +142,7 @@ static int attempt_all(struct call *c, attempt_fn *attempt, void *arg)
 			return stopped_fault();
 		if (r == 0 || !fault_of_thread()->again)
 			return r;
-		until_ms = clock_ms() + pause_ms(b, c->attempts);
+		until_ms = clock_ms() + pause_ms(b, c->row);
 		if (until_ms >= c->deadline_ms)
 			return give_up(c, r, began_ms);
 		atomic_fetch_add(&b->retries, 1);

@@ -31,13 +31,15 @@ struct call {
 	enum bucket_op op;
 	const char *key; /* for traces */
 	int64_t deadline_ms;
-	unsigned attempts;
+	unsigned attempts, row; /* all, and since it last got on */
 };
 
-/* One attempt: 0 or an error of bucket.h, with the fault set. May move the deadline when it got on. */
+/* One attempt: 0 or an error of bucket.h, with the fault set. When it got on, it may move the
+ * deadline and begin a new row. */
 typedef int attempt_fn(struct call *call, void *arg);
 /* The loop of attempts. */
-int door_run(struct bucket *b, enum bucket_op op, const char *key, attempt_fn *attempt, void *arg) MUST_CHECK;
+int door_run(struct bucket *b, enum bucket_op op, const char *key, attempt_fn *attempt,
+	     void *arg) MUST_CHECK;
 /* 0, or -EINVAL: no object of this bucket can have that key. */
 int door_key(const struct bucket *b, const char *key) MUST_CHECK;
 

@@ -114,7 +114,9 @@ int resume_attempt(struct call *c, void *arg)
 	}
 	r->got_on = false;
 	x = judge(r, r->bucket->impl.ops->get(r->bucket->impl.self, &q));
-	if (r->got_on)
+	if (r->got_on) {
 		c->deadline_ms = clock_ms() + r->bucket->io_timeout_ms;
+		c->row = 1;
+	}
 	return x;
 }
