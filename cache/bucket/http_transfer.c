@@ -293,7 +293,7 @@ int transfer_result(struct transfer *t, CURLcode code)
 	if (t->error)
 		return t->error;
 	if (code == CURLE_OK && x->status == 0)
-		return transfer_fail(t, -EPROTO, "the answer had no status");
+		return transfer_fail(t, -EPROTO, "the answer was cut off in its headers");
 	if (code == CURLE_OK)
 		return x->error_body.failed || x->body_out.failed ? -ENOMEM : 0;
 	if (!x->transport_error[0])
@@ -301,9 +301,10 @@ int transfer_result(struct transfer *t, CURLcode code)
 	if (code == CURLE_OUT_OF_MEMORY)
 		return -ENOMEM;
 	x->transport_final = code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_URL_MALFORMAT ||
-			     code == CURLE_SSL_CACERT_BADFILE || code == CURLE_UNSUPPORTED_PROTOCOL;
-	/* A reset or an early end before any answer: it is the same as nobody at home. */
-	if (x->status == 0 && code != CURLE_WEIRD_SERVER_REPLY)
+			     code == CURLE_SSL_CACERT_BADFILE;
+	/* A reset or an early end before any answer is the same as nobody at home; something that is not
+	 * HTTP (which curl takes for HTTP/0.9 and calls unsupported) is not. */
+	if (x->status == 0 && code != CURLE_WEIRD_SERVER_REPLY && code != CURLE_UNSUPPORTED_PROTOCOL)
 		return -EHOSTDOWN;
 	return -EPROTO;
 }
