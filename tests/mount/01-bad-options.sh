@@ -20,8 +20,10 @@ expect_refused 'nowhere' "$BUCKET" "$T/nowhere" -o "$good"
 expect_refused 'directory|folder' "$BUCKET" "$0" -o "$good"
 expect_refused 's3://|file://' "http://example.com/x" "$MNT" -o "$good"
 expect_refused 's3://|file://|bucket' "bucket" "$MNT" -o "$good"
-expect_refused 'name|bucket' "s3://" "$MNT" -o "$good"
-expect_refused 'rules' "$BUCKET" "$MNT" -o "$good,rules=$T/no-such-rules"
+(umask 077 && echo KEY:SECRET >"$T/credentials")
+s3=$good,credentials=$T/credentials,endpoint=http://127.0.0.1:9
+expect_refused 'name|bucket' "s3://" "$MNT" -o "$s3"
+expect_refused 'rules' "s3://bucket" "$MNT" -o "$s3,rules=$T/no-such-rules"
 printf '*.png content_tpye=image/png\n' >"$T/rules"
-expect_refused 'rules' "$BUCKET" "$MNT" -o "$good,rules=$T/rules"
+expect_refused 'rules' "s3://bucket" "$MNT" -o "$s3,rules=$T/rules"
 expect_eq "$(daemon_pid)" "" "daemons left"

@@ -6,7 +6,7 @@ start_rgw
 start_proxy
 make_tree "$T/tree" --files 20 --bytes 400000
 stop_proxy
-expect_refused "127.0.0.1|reach|connect" "$BUCKET" "$MNT" -o "$(mount_options)"
+expect_refused "127.0.0.1|reach|connect" "$BUCKET" "$MNT" -o "$(mount_options),io_timeout=3s"
 
 start_proxy
 start_mount
@@ -15,7 +15,7 @@ wait_uploaded "$T/tree"
 stop_mount
 
 stop_proxy
-start_mount
+start_mount -o io_timeout=3s
 expect_same_tree "$T/tree" "$MNT"
 echo later >"$MNT/later"
 expect_eq "$(cat "$MNT/later")" later

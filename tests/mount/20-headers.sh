@@ -52,7 +52,7 @@ wait_for 30 object_is hidden/a.png "$MNT/hidden/a.png"
 wait_for 30 object_is n/a.png "$MNT/n/a.png"
 expect_eq "$(s3 head n/a.gif content-type) $(s3 head n/a.gif cache-control)" 'image/x-gif max-age=5, private' rules
 expect_eq "$(s3 head n/a.png cache-control)" max-age=7 cache_control=
-expect_eq "$(requests PUT 'n/a.png$' x-amz-acl | sort -u)" "" "acl header with acl=none"
+expect_eq "$(requests PUT '/n/a.png$' x-amz-acl | sort -u)" "" "acl header with acl=none"
 expect_eq "$(s3 acl hidden/a.png)" private "acl by a rule"
 meta() { [ "$(s3 head n/a.png "x-amz-meta-$1")" = "$2" ]; }
 wait_for 30 meta mode $((0100640))

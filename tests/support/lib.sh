@@ -123,6 +123,12 @@ tree_facts() {
 		-printf '%P %y %m %U:%G %T@ %s %n %l\n' \) | sort)
 }
 tree_sums() { (cd "$1" && find . -type f -print0 | xargs -0r md5sum | sort -k2); }
+object_sums() { # what an object of each name would hold: a symlink's is its target
+	local name
+	tree_sums "$1" && while IFS= read -r -d '' name; do
+		echo "$(readlink -n "$1/$name" | md5sum | cut -d' ' -f1)  ./$name"
+	done < <(find "$1" -type l -printf '%P\0')
+}
 expect_same_content() { diff <(tree_sums "$1") <(tree_sums "$2") >&2 || fail "other content in $2 than in $1"; }
 expect_same_tree() { # names, types, modes, owners, times, sizes, link counts, targets, content
 	diff <(tree_facts "$1") <(tree_facts "$2") >"$T/facts.diff" || {
@@ -180,7 +186,7 @@ bucket_diff() { # [-n] FOLDER: says nothing when the bucket holds exactly the fi
 		local list='%P %s\n' folder=${!#}
 		diff <(cd "$folder" && find . -mindepth 1 ! -type d -printf "$list" | sort) \
 			<(cd "${BUCKET#file://}" && find . -mindepth 1 ! -type d -printf "$list" | sort) || return 1
-		[ "$1" = -n ] || diff <(tree_sums "$folder") <(tree_sums "${BUCKET#file://}")
+		[ "$1" = -n ] || diff <(object_sums "$folder" | sort) <(object_sums "${BUCKET#file://}" | sort)
 		;;
 	esac
 }
@@ -265,15 +271,16 @@ try_mount() { # ARGUMENT… of tootfs
 	SAID=$(cat "$T/said")
 }
 expect_refused() { # REGEX ARGUMENT…: not mounted, status not 0, one clear line that says REGEX
-	local regex=$1
+	local regex=$1 before
 	shift
+	before=$(mounts_below "$T")
 	try_mount "$@"
 	[ "$STATUS" != 0 ] || fail "mounted: $*"
 	[ "$STATUS" != 124 ] || fail "hangs: $*"
 	[ "$STATUS" -lt 126 ] || fail "status $STATUS of $*: $SAID"
 	expect_text "$SAID" "$regex" "what tootfs said"
 	expect_le "$(wc -l <<<"$SAID")" 3 "lines said ($SAID)"
-	! is_mounted "$MNT" || fail "a mount is left of: $*"
+	expect_eq "$(mounts_below "$T")" "$before" "mounts after: $*"
 }
 
 daemon_pid() { # [MOUNTPOINT]: of a daemon that is nobody's job here
