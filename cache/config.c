@@ -80,10 +80,10 @@ static const struct config_row rows[] = {
 
 	/* files that came from the bucket */
 	{{"uid", CONFIG_NUMBER, NULL, "a number up to 4294967294",
-	  "the owner of files found in the bucket; by default who mounts"},
+	  "the owner of files found in the bucket; by default that of the mount point"},
 	 MEMBER(U32, uid), 0, UINT32_MAX - 1, false},
 	{{"gid", CONFIG_NUMBER, NULL, "a number up to 4294967294",
-	  "the group of files found in the bucket; by default that of who mounts"},
+	  "the group of files found in the bucket; by default that of the mount point"},
 	 MEMBER(U32, gid), 0, UINT32_MAX - 1, false},
 	{{"file_mode", CONFIG_MODE, "0644", "octal permissions such as 0644",
 	  "the permissions of files found in the bucket"}, MEMBER(U32, file_mode), 0, 07777, false},

@@ -29,13 +29,22 @@ struct program {
 	int64_t deadline_ms, told_ms;
 };
 
+/* While somebody waits for the prompt, stderr gets only what he should know. */
+static void setup_log(const struct options *o, bool all)
+{
+	struct log_config log = o->config.log;
+
+	log.sink = o->foreground || !all ? LOG_SINK_STDERR : LOG_SINK_SYSLOG;
+	if (!all && log.level == LOG_LEVEL_INFO)
+		log.level = LOG_LEVEL_WARN;
+	log_setup(&log);
+}
+
 static void ready(void *arg)
 {
 	struct program *p = arg;
-	struct log_config log = p->options.config.log;
 
-	log.sink = p->options.foreground ? LOG_SINK_STDERR : LOG_SINK_SYSLOG;
-	log_setup(&log);
+	setup_log(&p->options, true);
 	p->unwanted = !life_ready(&p->life);
 	if (p->unwanted)
 		kill(getpid(), SIGTERM);
@@ -227,8 +236,7 @@ int main(int argc, char **argv)
 	} else if (!p.options.fake) {
 		choose_owner(&p.options);
 		p.options.config.bucket.user_agent = "tootfs/" TOOTFS_VERSION;
-		p.options.config.log.sink = LOG_SINK_STDERR;
-		log_setup(&p.options.config.log);
+		setup_log(&p.options, p.options.foreground);
 		life_start(&p.life, p.options.foreground);
 		status = run(&p);
 	}

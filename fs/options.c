@@ -144,19 +144,36 @@ static int take_word(struct options *o, const struct word *word, const char *val
 	return 0;
 }
 
+/* The table has named its nearest option, if one is near; here only what begins alike is offered.
+ */
+static void suggest(const char *name, struct buf *why)
+{
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+		if (strlen(name) > 5 && strncmp(name, words[i].name, 5) == 0) {
+			buf_printf(why, ", did you mean \"%s\"?", words[i].name);
+			return;
+		}
+}
+
 static int take_option(struct options *o, char *text, bool sloppy, struct buf *why)
 {
 	char *value = strchr(text, '=');
 	const struct word *word;
+	int error;
 
 	if (value)
 		*value++ = 0;
 	word = word_find(text);
 	if (word)
 		return take_word(o, word, value, why);
-	if (sloppy && !config_find(text))
+	if (config_find(text))
+		return config_set(&o->config, text, value, why);
+	if (sloppy)
 		return 0;
-	return config_set(&o->config, text, value, why);
+	error = config_set(&o->config, text, value, why);
+	if (!strstr(buf_string(why), "did you mean"))
+		suggest(text, why);
+	return error;
 }
 
 /* Cuts the first option off *rest, in place; *rest becomes NULL after the last. -EINVAL: an open
