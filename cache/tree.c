@@ -23,7 +23,9 @@ void tree_stat_of(const struct node_record *record, struct stat *out)
 	memset(out, 0, sizeof *out);
 	out->st_ino = record->ino;
 	out->st_mode = record->mode;
-	out->st_nlink = record->nlink;
+	/* 1 says that the number of sub-directories is not known, as on btrfs: find must not count on it */
+	bool unknown = S_ISDIR(record->mode) && !(record->flags & NODE_COMPLETE);
+	out->st_nlink = unknown ? 1 : record->nlink;
 	out->st_uid = record->uid;
 	out->st_gid = record->gid;
 	out->st_size = S_ISDIR(record->mode) ? 4096 : (off_t)record->size;

@@ -49,6 +49,7 @@ enum {
 	ROUND_REST = 10,     /* an empty round is followed by this many times its duration without one */
 	LOOK_MS_MAX = 60000,
 	FREED_MAX = 1000,
+	TANGLED_MAX = 64,
 };
 
 uint64_t send_hash(const char *key)
@@ -83,16 +84,13 @@ static bool rests(const struct send_look *look, const struct pending_record *rec
 int send_judge(struct txn *txn, const struct send_look *look, struct pending_record *record,
 	       enum send_verdict *out)
 {
-	*out = SEND_LATER;
-	if (record->holds) {
-		int r = want_held(txn, record);
-		if (r == 0)
-			*out = SEND_FREED;
-		return r == -EBUSY ? 0 : r;
-	}
-	if (record->txn <= look->covered && !rests(look, record))
-		*out = SEND_IT;
-	return 0;
+	bool due = record->txn <= look->covered && !rests(look, record);
+	*out = due ? SEND_IT : SEND_LATER;
+	if (!record->holds)
+		return 0;
+	int r = want_held(txn, record);
+	*out = r == 0 ? SEND_FREED : due ? SEND_HELD : SEND_LATER;
+	return r == -EBUSY ? 0 : r;
 }
 
 /* -- the scan -- */
@@ -100,13 +98,13 @@ int send_judge(struct txn *txn, const struct send_look *look, struct pending_rec
 struct scan {
 	struct sends *s;
 	struct send_look look;
-	struct list chosen, freed; /* of claims; those of freed only carry the key */
-	unsigned puts, absents, freed_count;
+	struct list chosen, freed, tangled; /* of claims; only those of chosen are more than a key */
+	unsigned puts, absents, freed_count, tangled_count;
 	bool ended;
 	int64_t retry_ns;
 };
 
-static struct claim *claim_new(const char *key, bool absent)
+static struct claim *claim_new(const char *key, int kind)
 {
 	size_t bytes = strlen(key) + 1;
 	struct claim *claim = calloc(1, sizeof(*claim) + bytes);
@@ -114,22 +112,30 @@ static struct claim *claim_new(const char *key, bool absent)
 		return NULL;
 	memcpy(claim->key, key, bytes);
 	claim->link.id = send_hash(key);
-	claim->absent = absent;
+	claim->kind = kind;
 	return claim;
 }
 
 static int scan_note(struct scan *scan, const struct pending_record *record, enum send_verdict verdict)
 {
-	if (verdict == SEND_LATER) {
+	bool tangled = verdict == SEND_LATER && record->want == PENDING_PUT && record->holds &&
+		       scan->tangled_count < TANGLED_MAX;
+	if (verdict == SEND_LATER && !tangled) {
 		if (record->txn <= scan->look.covered && rests(&scan->look, record) &&
 		    record->retry_ns < scan->retry_ns)
 			scan->retry_ns = record->retry_ns;
 		return 0;
 	}
 	bool absent = record->want == PENDING_ABSENT;
-	struct claim *claim = claim_new(record->key, absent);
+	int kind = verdict == SEND_HELD ? CLAIM_KNOT : absent ? CLAIM_ABSENT : CLAIM_PUT;
+	struct claim *claim = claim_new(record->key, kind);
 	if (!claim)
 		return -ENOMEM;
+	if (tangled) {
+		list_append(&scan->tangled, &claim->list);
+		scan->tangled_count++;
+		return 0;
+	}
 	if (verdict == SEND_FREED) {
 		list_append(&scan->freed, &claim->list);
 		scan->freed_count++;
@@ -148,6 +154,7 @@ static int scan_slice(struct scan *scan, char position[KEY_BYTES_MAX + 1])
 	AUTO_ABORT struct txn *txn = NULL;
 	struct pending_record record;
 	enum send_verdict verdict;
+	bool knot;
 
 	int r = send_begin_read(scan->s, &scan->look, &txn);
 	for (unsigned i = 0; r == 0 && i < SLICE; i++) {
@@ -162,7 +169,9 @@ static int scan_slice(struct scan *scan, char position[KEY_BYTES_MAX + 1])
 			memcpy(position, record.key, sizeof(record.key));
 		if (!r)
 			r = send_judge(txn, &scan->look, &record, &verdict);
-		if (!r)
+		if (!r && verdict == SEND_HELD)
+			r = send_is_knot(txn, &record, &knot);
+		if (!r && (verdict != SEND_HELD || knot))
 			r = scan_note(scan, &record, verdict);
 	}
 	return r;
@@ -195,6 +204,14 @@ static int scan_free_holds(struct scan *scan)
 		r = txn_commit(&txn);
 	if (!r)
 		checkpoint_kick(scan->s->flow->checkpoints);
+	return r;
+}
+
+static int scan_untangle(struct scan *scan)
+{
+	int r = 0;
+	for (struct list *l = scan->tangled.next; r == 0 && l != &scan->tangled; l = l->next)
+		r = send_untangle(scan->s, container_of(l, struct claim, list)->key);
 	return r;
 }
 
@@ -267,6 +284,7 @@ static void scan_locked(struct sends *s)
 
 	list_init(&scan.chosen);
 	list_init(&scan.freed);
+	list_init(&scan.tangled);
 	if (!round->midway)
 		round_begin_locked(s);
 	round->scanning = true;
@@ -274,7 +292,10 @@ static void scan_locked(struct sends *s)
 	int r = scan_slice(&scan, round->position); /* ours while scanning is set */
 	if (!r)
 		r = scan_free_holds(&scan);
+	if (!r)
+		r = scan_untangle(&scan);
 	free_claims(&scan.freed);
+	free_claims(&scan.tangled);
 	if (r)
 		send_index_failed(s, r);
 	else
@@ -343,13 +364,13 @@ static void batch_take_locked(struct sends *s, struct list *batch)
 	unsigned count = 0;
 	while (!list_empty(&s->locked.ready) && count < REMOVE_MAX) {
 		struct claim *claim = container_of(s->locked.ready.next, struct claim, list);
-		if (count && !claim->absent)
+		if (count && claim->kind != CLAIM_ABSENT)
 			break;
 		list_remove(&claim->list);
 		list_append(batch, &claim->list);
 		claim->flying = true;
 		count++;
-		if (!claim->absent)
+		if (claim->kind != CLAIM_ABSENT)
 			break;
 	}
 	s->locked.stats.in_flight += count;
@@ -387,7 +408,7 @@ void send_release(struct sends *s, struct list *batch)
 
 void send_prefer(struct sends *s, const char *key)
 {
-	struct claim *claim = claim_new(key, false);
+	struct claim *claim = claim_new(key, CLAIM_PUT);
 	if (!claim)
 		return; /* it comes in its turn */
 	lock_take(&s->lock);

@@ -1,9 +1,10 @@
 /* What the sender's files share: threads (send.c), which key comes next (send_choose.c), what a failure means
- * (send_state.c), one PUT or copy (send_put.c), batches of deletes (send_remove.c). Multipart uploads:
- * stream_internal.h. */
+ * (send_state.c), one PUT or copy (send_put.c), batches of deletes (send_remove.c), names that change places
+ * (send_untie.c). Multipart uploads: stream_internal.h. */
 #ifndef TOOTFS_SEND_INTERNAL_H
 #define TOOTFS_SEND_INTERNAL_H
 
+#include <errno.h>
 #include "cache/base/list.h"
 #include "cache/base/table.h"
 #include "cache/index/pending.h"
@@ -15,7 +16,7 @@ struct claim {
 	struct list list;       /* in sends.locked.ready, or in its worker's batch */
 	bool flying;            /* a worker has it */
 	bool missed;            /* somebody else wanted the key meanwhile: look again afterwards */
-	bool absent;            /* what the scan saw; the worker reads the record again */
+	enum { CLAIM_PUT, CLAIM_ABSENT, CLAIM_KNOT } kind; /* what the scan saw; it is read again */
 	char key[];
 };
 
@@ -86,7 +87,8 @@ struct send_look {
 };
 enum send_verdict {
 	SEND_IT,
-	SEND_LATER, /* not covered, held, or its retry time has not come */
+	SEND_LATER, /* not covered, or its retry time has not come */
+	SEND_HELD,
 	SEND_FREED, /* its hold is over, which must be recorded and covered first */
 };
 uint64_t send_hash(const char *key);
@@ -96,6 +98,8 @@ int send_judge(struct txn *txn, const struct send_look *look, struct pending_rec
 /* 1 = *batch has claims, or asking again may help; 0 = nothing. */
 int send_choose_locked(struct sends *s, struct list *batch) REQUIRES(&s->lock);
 void send_release(struct sends *s, struct list *batch);
+/* send_untangle.c: a PUT of this key is held; sees to it that it does not stay so for ever. */
+int send_untangle(struct sends *s, const char *key);
 /* This key before others, where it is not chosen yet. */
 void send_prefer(struct sends *s, const char *key);
 void send_again_locked(struct sends *s) REQUIRES(&s->lock);
@@ -142,5 +146,10 @@ int send_still_wanted(struct sends *s, const struct put_job *job, bool *out) MUS
 
 /* -- send_remove.c -- */
 void send_remove(struct sends *s, struct list *batch);
+
+/* -- send_untie.c -- */
+/* Does this held record wait for itself, and is it the one to be untied? */
+int send_is_knot(struct txn *txn, const struct pending_record *record, bool *out) MUST_CHECK;
+void send_untie(struct sends *s, const char *key);
 
 #endif
