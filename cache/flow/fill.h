@@ -51,5 +51,9 @@ void fill_ahead_locked(struct fills *f, struct node *node, uint64_t start, uint6
 /* For a small GUESSED node: fetches it and learns what it is: its record gets mode, uid, gid, mtime from the object's attrs and loses
  * NODE_GUESSED. If it is a symlink, the record's type changes, and -ESTALE is returned after flow->changed. Nothing held. */
 int fill_attrs(struct fills *f, struct node *node) MUST_CHECK;
+/* The bucket has this other object at the node's key: the node becomes it, its blob is condemned; flow->changed is the caller's to
+ * call. -EAGAIN: this mount has a wish for the key. -ECANCELED: there is an unsent or unpublished content. */
+int fill_adopt_locked(struct node *node, const char *key, const struct object *object)
+	REQUIRES(&node->lock) MUST_CHECK;
 
 #endif

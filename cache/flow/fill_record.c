@@ -185,22 +185,24 @@ void fill_record_rest_locked(struct fill *fill, struct node *node)
 
 /* -- replaced behind our back -- */
 
-static int replace_record(struct txn *txn, const struct fill_task *task, const char *key,
-			  const struct object *object, struct node_record *record)
+static int adopt_record(struct txn *txn, const struct node *node, const char *key, const struct object *object,
+			struct node_record *record)
 {
 	struct pending_record pending;
-	struct node *node = task->fill->node;
+	const struct fill *fill = node->locked.fill;
 	int error = nodes_get(txn, node_ino(node), record);
 
 	if (error)
 		return error;
-	if (!agrees(task->fill, node, record))
+	if (record->content == CONTENT_DIRTY || record->version != node->locked.version ||
+	    record->blob != (fill && fill->made ? 0 : node->locked.published_blob))
 		return -ECANCELED;
 	if (record->flags & NODE_ORPHAN)
 		return -EIO;
 	error = pending_get(txn, key, &pending);
 	if (error != -ENOENT)
 		return error ? error : -EAGAIN;
+	record->content = CONTENT_REMOTE;
 	record->version++;
 	record->size = object->size_bytes;
 	memcpy(record->etag, object->etag, sizeof(record->etag));
@@ -212,26 +214,18 @@ static int replace_record(struct txn *txn, const struct fill_task *task, const c
 	return error ? error : ages_delete(txn, record->ino);
 }
 
-/* 0: the node is the new object's. */
-static int replace_locked(struct fill_task *task, struct node *node, const char *key,
-			  const struct object *object) REQUIRES(&node->lock);
-static int replace_locked(struct fill_task *task, struct node *node, const char *key,
-			  const struct object *object)
+int fill_adopt_locked(struct node *node, const char *key, const struct object *object)
 {
 	struct flow *flow = node->flow;
+	struct fill *fill = node->locked.fill;
 	AUTO_ABORT struct txn *txn = NULL;
 	struct node_record record;
-	const char *etag = node->locked.etag;
 
-	if (!fill_task_current(task, node))
+	if (node->locked.gone || node->locked.draft)
 		return -ECANCELED;
-	bool same_etag = !etag[0] || !object->etag[0] || strcmp(etag, object->etag) == 0;
-	bool unknown = !etag[0] && object->size_bytes != node->locked.size;
-	if (same_etag && !unknown)
-		return -EBADMSG;
 	int error = txn_begin_write(flow->index, &txn);
 	if (!error)
-		error = replace_record(txn, task, key, object, &record);
+		error = adopt_record(txn, node, key, object, &record);
 	if (!error)
 		error = txn_commit(&txn);
 	if (error)
@@ -242,11 +236,28 @@ static int replace_locked(struct fill_task *task, struct node *node, const char 
 	if (blob)
 		checkpoint_condemn(flow->checkpoints, blob, reserved);
 	checkpoint_kick(flow->checkpoints);
-	task->fill->made = 0;
-	task->fill->unrecorded = 0;
-	task->fill->recorded = 0;
-	task->fill->attrs_known = false;
+	if (fill) {
+		fill->made = 0;
+		fill->unrecorded = 0;
+		fill->recorded = 0;
+		fill->attrs_known = false;
+	}
 	return 0;
+}
+
+/* 0: the node is the new object's. */
+static int replace_locked(struct fill_task *task, struct node *node, const char *key,
+			  const struct object *object) REQUIRES(&node->lock);
+static int replace_locked(struct fill_task *task, struct node *node, const char *key,
+			  const struct object *object)
+{
+	const char *etag = node->locked.etag;
+
+	if (!fill_task_current(task, node))
+		return -ECANCELED;
+	bool same_etag = !etag[0] || !object->etag[0] || strcmp(etag, object->etag) == 0;
+	bool unknown = !etag[0] && object->size_bytes != node->locked.size;
+	return same_etag && !unknown ? -EBADMSG : fill_adopt_locked(node, key, object);
 }
 
 int fill_record_replaced(struct fill_task *task, const char *key)
