@@ -73,7 +73,7 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int valid,
 		return;
 	}
 	if (resizes)
-		error = file_truncate(cache, ino, fi ? handle_of(fi)->file : NULL,
+		error = file_truncate(cache, ino, fi ? handle_of(req, fi)->file : NULL,
 				      (uint64_t)attr->st_size, &stat);
 	if (error == 0 && (change.fields || !resizes))
 		error = tree_setattr(cache, ino, &change, &stat);

@@ -83,7 +83,7 @@ static void read_page(fuse_req_t req, size_t size, off_t offset, struct fuse_fil
 		reply_error(req, -EINVAL);
 		return;
 	}
-	error = page_fill(&page, handle_of(fi), (uint64_t)offset);
+	error = page_fill(&page, handle_of(req, fi), (uint64_t)offset);
 	if (error) {
 		reply_error(req, error);
 		return;
@@ -130,7 +130,7 @@ void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct handle *handle = handle_of(fi);
+	struct handle *handle = handle_of(req, fi);
 
 	(void)ino;
 	handle_close(session_of(req), &handle);

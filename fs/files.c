@@ -121,7 +121,7 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct f
 	    .session = session_of(req),
 	};
 	session_read_begin(reading->session);
-	error = file_read(handle_of(fi)->file, &reading->read);
+	error = file_read(handle_of(req, fi)->file, &reading->read);
 	if (error != -EINPROGRESS)
 		read_end(reading, error);
 }
@@ -151,7 +151,7 @@ static int copy_in(void *arg, int fd, uint64_t offset, uint64_t length)
 void op_write_buf(fuse_req_t req, fuse_ino_t ino, struct fuse_bufvec *in, off_t offset,
 		  struct fuse_file_info *fi)
 {
-	struct handle *handle = handle_of(fi);
+	struct handle *handle = handle_of(req, fi);
 	struct write_source source = {.copy = copy_in, .arg = in};
 	size_t length = fuse_buf_size(in);
 	int error;
@@ -168,7 +168,7 @@ void op_write_buf(fuse_req_t req, fuse_ino_t ino, struct fuse_bufvec *in, off_t 
 
 void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct handle *handle = handle_of(fi);
+	struct handle *handle = handle_of(req, fi);
 	int error = handle->writes ? file_flush(handle->file) : 0;
 
 	(void)ino;
@@ -179,7 +179,7 @@ void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
-	struct handle *handle = handle_of(fi);
+	struct handle *handle = handle_of(req, fi);
 	int error = file_sync(handle->file);
 
 	(void)ino, (void)datasync;
@@ -191,7 +191,7 @@ void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_inf
 void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct session *session = session_of(req);
-	struct handle *handle = handle_of(fi);
+	struct handle *handle = handle_of(req, fi);
 	bool had_failed = atomic_load(&handle->failed);
 
 	handle_close(session, &handle);
@@ -208,6 +208,6 @@ void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t 
 		reply_error(req, -EINVAL);
 		return;
 	}
-	reply_error(req,
-		    file_allocate(handle_of(fi)->file, mode, (uint64_t)offset, (uint64_t)length));
+	reply_error(
+	    req, file_allocate(handle_of(req, fi)->file, mode, (uint64_t)offset, (uint64_t)length));
 }

@@ -4,6 +4,7 @@
 #define TOOTFS_HANDLES_H
 
 #include "lowlevel.h"
+#include "reply.h"
 #include "session.h"
 
 struct file;
@@ -19,8 +20,9 @@ struct handle {
 	atomic_bool failed; /* a write or flush failed: the kernel may keep what is not there */
 };
 
-static inline struct handle *handle_of(const struct fuse_file_info *fi)
+static inline struct handle *handle_of(fuse_req_t req, const struct fuse_file_info *fi)
 {
+	(void)session_of(req);
 	return (struct handle *)(uintptr_t)fi->fh;
 }
 

@@ -21,6 +21,15 @@
 #define FUSE_USE_VERSION 314
 #include <fuse.h>
 
+#ifdef __SANITIZE_ADDRESS__
+/* fuse_open_channel never frees the arguments that it has parsed. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+	return "leak:fuse_opt_add_arg\n";
+}
+#endif
+
 /* mountinfo writes blank, tab, newline and backslash as three octal digits. In place. */
 static void unescape(char *text)
 {

@@ -14,13 +14,20 @@
 
 enum { ERROR_MAX = 511, SMALL_BYTES = 16 * 1024 };
 
+/* Everything before this is seen by who is asked next. */
+static fuse_req_t answer(fuse_req_t req)
+{
+	KERNEL_ANSWERS(fuse_req_userdata(req));
+	return req;
+}
+
 void reply_error(fuse_req_t req, int error)
 {
 	if (error > 0 || error < -ERROR_MAX) {
 		log_error("reply: %d is no error number, EIO is given", error);
 		error = -EIO;
 	}
-	(void)fuse_reply_err(req, -error);
+	(void)fuse_reply_err(answer(req), -error);
 }
 
 struct fuse_entry_param reply_param(const struct session *session, const struct stat *stat)
@@ -44,7 +51,7 @@ void reply_entry(fuse_req_t req, int error, const struct stat *stat)
 		reply_error(req, error);
 		return;
 	}
-	(void)fuse_reply_entry(req, &entry);
+	(void)fuse_reply_entry(answer(req), &entry);
 }
 
 void reply_attr(fuse_req_t req, int error, const struct stat *stat)
@@ -53,19 +60,19 @@ void reply_attr(fuse_req_t req, int error, const struct stat *stat)
 		reply_error(req, error);
 		return;
 	}
-	(void)fuse_reply_attr(req, stat, session_of(req)->timeout_s);
+	(void)fuse_reply_attr(answer(req), stat, session_of(req)->timeout_s);
 }
 
 bool reply_open(fuse_req_t req, const struct fuse_file_info *fi)
 {
-	return fuse_reply_open(req, fi) == 0;
+	return fuse_reply_open(answer(req), fi) == 0;
 }
 
 bool reply_create(fuse_req_t req, const struct stat *stat, const struct fuse_file_info *fi)
 {
 	struct fuse_entry_param entry = reply_param(session_of(req), stat);
 
-	return fuse_reply_create(req, &entry, fi) == 0;
+	return fuse_reply_create(answer(req), &entry, fi) == 0;
 }
 
 static void reply_small(fuse_req_t req, const struct span *span)
@@ -87,7 +94,7 @@ static void reply_small(fuse_req_t req, const struct span *span)
 		}
 		length += (size_t)n;
 	}
-	(void)fuse_reply_buf(req, bytes, length);
+	(void)fuse_reply_buf(answer(req), bytes, length);
 }
 
 void reply_span(fuse_req_t req, const struct span *span)
@@ -101,40 +108,40 @@ void reply_span(fuse_req_t req, const struct span *span)
 	content.buf[0].flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK;
 	content.buf[0].fd = span->fd;
 	content.buf[0].pos = (off_t)span->offset;
-	(void)fuse_reply_data(req, &content, 0);
+	(void)fuse_reply_data(answer(req), &content, 0);
 }
 
 void reply_bytes(fuse_req_t req, const void *bytes, size_t length)
 {
-	(void)fuse_reply_buf(req, bytes, length);
+	(void)fuse_reply_buf(answer(req), bytes, length);
 }
 
 void reply_written(fuse_req_t req, size_t length)
 {
-	(void)fuse_reply_write(req, length);
+	(void)fuse_reply_write(answer(req), length);
 }
 
 void reply_link(fuse_req_t req, const char *target)
 {
-	(void)fuse_reply_readlink(req, target);
+	(void)fuse_reply_readlink(answer(req), target);
 }
 
 void reply_statfs(fuse_req_t req, const struct statvfs *numbers)
 {
-	(void)fuse_reply_statfs(req, numbers);
+	(void)fuse_reply_statfs(answer(req), numbers);
 }
 
 void reply_xattr(fuse_req_t req, const struct buf *value, size_t size)
 {
 	if (size == 0)
-		(void)fuse_reply_xattr(req, value->length);
+		(void)fuse_reply_xattr(answer(req), value->length);
 	else if (value->length > size)
 		reply_error(req, -ERANGE);
 	else
-		(void)fuse_reply_buf(req, buf_string(value), value->length);
+		(void)fuse_reply_buf(answer(req), buf_string(value), value->length);
 }
 
 void reply_none(fuse_req_t req)
 {
-	fuse_reply_none(req);
+	fuse_reply_none(answer(req));
 }

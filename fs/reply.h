@@ -13,9 +13,25 @@
 #include "lowlevel.h"
 #include "session.h"
 
+/* What a thread did before it answered, a thread that is asked later may rely on. The kernel is in
+ * between, where ThreadSanitizer does not see it. */
+#if defined(__SANITIZE_THREAD__)
+void __tsan_acquire(void *);
+void __tsan_release(void *);
+#define KERNEL_ASKS(session)	__tsan_acquire(session)
+#define KERNEL_ANSWERS(session) __tsan_release(session)
+#else
+#define KERNEL_ASKS(session)	((void)(session))
+#define KERNEL_ANSWERS(session) ((void)(session))
+#endif
+
+/* Of a request that is not answered yet. */
 static inline struct session *session_of(fuse_req_t req)
 {
-	return fuse_req_userdata(req);
+	struct session *session = fuse_req_userdata(req);
+
+	KERNEL_ASKS(session);
+	return session;
 }
 
 /* The node as the kernel wants it, with this mount's timeouts. */

@@ -123,6 +123,7 @@ static int open_libfuse(struct session *session)
 
 	fuse_set_log_func(log_libfuse);
 	session->fuse = fuse_session_new(&args, &ops, sizeof(ops), session);
+	fuse_opt_free_args(&args);
 	return session->fuse ? greeting_attach(session) : -ENOMEM;
 }
 
