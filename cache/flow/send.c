@@ -71,8 +71,10 @@ int send_work_locked(struct sends *s, bool parts_first)
 			return 1;
 		const struct claim *first = container_of(batch.next, struct claim, list);
 		lock_drop(&s->lock);
-		if (first->absent)
+		if (first->kind == CLAIM_ABSENT)
 			send_remove(s, &batch);
+		else if (first->kind == CLAIM_KNOT)
+			send_untie(s, first->key);
 		else
 			send_put(s, &batch);
 		send_release(s, &batch);

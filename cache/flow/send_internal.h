@@ -61,6 +61,7 @@ struct sends {
 		int error;     /* why it stopped */
 		int64_t try_ms, delay_ms;
 		char suspect[KEY_BYTES_MAX + 1];
+		bool suspect_rests; /* it was put off */
 		int64_t pause_ms, pause_delay_ms; /* the index failed */
 		int64_t told_ms; /* when a failure of one key was logged last */
 		uint64_t untold;
@@ -123,7 +124,7 @@ void send_index_works(struct sends *s);
 int64_t send_delay_ns(uint32_t attempts);
 /* A failure that concerns this wish alone: recorded, tried again later. wish NULL = whatever is wanted. */
 void send_put_off(struct sends *s, const char *key, const struct pending_record *wish);
-int send_put_off_in(struct txn *txn, const char *key, const struct pending_record *wish) MUST_CHECK;
+int send_put_off_in(struct txn *txn, const char *key) MUST_CHECK; /* whatever is wanted */
 /* Counts it, and logs it unless another one was logged just now. */
 void send_log_failure(struct sends *s, const char *key, int error, const char *why);
 

@@ -37,7 +37,7 @@ static int read_wishes(struct sends *s, struct list *batch, struct removal *remo
 			return r;
 		if (verdict == SEND_IT && record.want == PENDING_ABSENT)
 			removal->keys[removal->count++] = claim->key;
-		else if (verdict != SEND_LATER)
+		else if (verdict != SEND_LATER && verdict != SEND_HELD)
 			removal->again = true; /* it is something else by now */
 	}
 	return 0;
@@ -69,7 +69,7 @@ static int settle_key(struct txn *txn, const char *key, int result)
 	if (r == -ENOENT || (r == 0 && record.want != PENDING_ABSENT))
 		return 0;
 	if (!r && result)
-		return send_put_off_in(txn, key, NULL);
+		return send_put_off_in(txn, key);
 	if (!r && !record.holds)
 		r = pending_delete(txn, key);
 	return r;

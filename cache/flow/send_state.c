@@ -9,8 +9,9 @@
  *
  * A key that the bucket can never take (a server that answers 500 to a strange name, a policy for one folder) looks
  * like an outage too. It must not stop everything else for good: the key whose request stopped us is the
- * suspect, and if the probe is answered at once, it is put off like any key that fails alone, and the trial is made with
- * others. If the probe fails as well, the bucket is to blame and the suspect is cleared.
+ * suspect, and if the probe is answered, it is put off for a short time, so that the trial is made with others. If one of
+ * them is answered, the suspect is put off like any key that fails alone. If the probe fails as well, the bucket is
+ * to blame, and nobody is the suspect.
  *
  * Any other failure concerns one key: attempts and retry_ns in its record. */
 #include <errno.h>
@@ -31,6 +32,9 @@ enum {
 };
 #define RETRY_NS     (5 * INT64_C(1000000000))
 #define RETRY_NS_MAX (600 * INT64_C(1000000000))
+#define SUSPECT_NS   (30 * INT64_C(1000000000))
+
+static void put_off(struct sends *s, const char *key, const struct pending_record *wish, int64_t most_ns);
 
 int64_t send_delay_ns(uint32_t attempts)
 {
@@ -72,6 +76,7 @@ static bool stop_locked(struct sends *s, int error, const char *key)
 	wait_longer_locked(s);
 	s->locked.error = error;
 	snprintf(s->locked.suspect, sizeof(s->locked.suspect), "%s", key ? key : "");
+	s->locked.suspect_rests = false;
 	snprintf(s->locked.stats.why, sizeof(s->locked.stats.why), "%s", bucket_why());
 	s->locked.stats.stopped = true;
 	send_tell_all_locked(s);
@@ -88,11 +93,16 @@ static void stop(struct sends *s, int error, const char *key)
 			  "error=%s why=%s", strerror(-error), bucket_why());
 }
 
-static void resume(struct sends *s)
+/* key: what was answered, or NULL. */
+static void resume(struct sends *s, const char *key)
 {
+	char suspect[KEY_BYTES_MAX + 1] = "";
+
 	lock_take(&s->lock);
 	bool news = s->locked.mode == SEND_TRIES;
 	if (news) {
+		if (key && s->locked.suspect_rests && strcmp(key, s->locked.suspect))
+			memcpy(suspect, s->locked.suspect, sizeof(suspect));
 		s->locked.mode = SEND_RUNS;
 		s->locked.error = 0;
 		s->locked.suspect[0] = '\0';
@@ -103,6 +113,8 @@ static void resume(struct sends *s)
 	lock_drop(&s->lock);
 	if (news)
 		log_info("send: goes on");
+	if (suspect[0])
+		send_put_off(s, suspect, NULL);
 }
 
 void send_answer(struct sends *s, int error, const char *key)
@@ -116,7 +128,7 @@ void send_answer(struct sends *s, int error, const char *key)
 		lock_drop(&s->lock);
 	} else if (error == 0 || error == -ENOENT || error == -ESTALE || error == -EINVAL ||
 		   error == -ENOMSG) {
-		resume(s);
+		resume(s, key);
 	}
 }
 
@@ -147,7 +159,7 @@ static void trial_locked(struct sends *s)
 	bool refused = s->locked.error != -EHOSTDOWN;
 	lock_drop(&s->lock);
 	if (!refused || !has_pending(s))
-		resume(s);
+		resume(s, NULL);
 	lock_take(&s->lock);
 	if (s->locked.mode == SEND_TRIES)
 		wait_longer_locked(s);
@@ -158,7 +170,7 @@ void send_try_locked(struct sends *s)
 	char suspect[KEY_BYTES_MAX + 1];
 
 	s->locked.trying = true;
-	memcpy(suspect, s->locked.suspect, sizeof(suspect));
+	snprintf(suspect, sizeof(suspect), "%s", s->locked.suspect_rests ? "" : s->locked.suspect);
 	lock_drop(&s->lock);
 	int r = bucket_probe(s->flow->bucket);
 	if (r == -ECANCELED)
@@ -166,8 +178,9 @@ void send_try_locked(struct sends *s)
 	else if (r) /* whatever it is: with it, nothing can be sent */
 		stop(s, send_concerns_bucket(r) ? r : -EHOSTDOWN, NULL);
 	else if (suspect[0])
-		send_put_off(s, suspect, NULL);
+		put_off(s, suspect, NULL, SUSPECT_NS);
 	lock_take(&s->lock);
+	s->locked.suspect_rests |= !r && suspect[0];
 	if (!r)
 		trial_locked(s);
 	s->locked.trying = false;
@@ -224,7 +237,7 @@ void send_log_failure(struct sends *s, const char *key, int error, const char *w
 
 /* The record gets a new transaction by this. It says fresh no more: a request was made for it, and want_absent would
  * take it for one that never can have been sent. */
-int send_put_off_in(struct txn *txn, const char *key, const struct pending_record *wish)
+static int put_off_in(struct txn *txn, const char *key, const struct pending_record *wish, int64_t most_ns)
 {
 	struct pending_record record;
 	int r = pending_get(txn, key, &record);
@@ -234,17 +247,19 @@ int send_put_off_in(struct txn *txn, const char *key, const struct pending_recor
 		return 0;
 	if (record.attempts < UINT32_MAX)
 		record.attempts++;
-	record.retry_ns = clock_wall_ns() + send_delay_ns(record.attempts);
+	int64_t delay = send_delay_ns(record.attempts);
+	record.retry_ns = clock_wall_ns() + (delay < most_ns ? delay : most_ns);
 	record.fresh = false;
 	return pending_put(txn, &record);
 }
 
-void send_put_off(struct sends *s, const char *key, const struct pending_record *wish)
+static void put_off(struct sends *s, const char *key, const struct pending_record *wish, int64_t most_ns)
 {
 	AUTO_ABORT struct txn *txn = NULL;
+
 	int r = txn_begin_write(s->flow->index, &txn);
 	if (!r)
-		r = send_put_off_in(txn, key, wish);
+		r = put_off_in(txn, key, wish, most_ns);
 	if (!r)
 		r = txn_commit(&txn);
 	if (r) {
@@ -255,4 +270,14 @@ void send_put_off(struct sends *s, const char *key, const struct pending_record 
 	lock_take(&s->lock);
 	send_again_locked(s);
 	lock_drop(&s->lock);
+}
+
+int send_put_off_in(struct txn *txn, const char *key)
+{
+	return put_off_in(txn, key, NULL, RETRY_NS_MAX);
+}
+
+void send_put_off(struct sends *s, const char *key, const struct pending_record *wish)
+{
+	put_off(s, key, wish, RETRY_NS_MAX);
 }

@@ -1,0 +1,145 @@
+/* Knots of holds. Two files that change places, both only in the bucket or sent already:
+ *
+ *     a: PUT m, holds n        n's content is at a, its key is b
+ *     b: PUT n, holds m        m's content is at b, its key is a
+ *
+ * Neither can be copied before the other has left. A longer ring of renames ties the same knot. It is undone at
+ * its smallest key: the node that lives there takes its content with it, as the blob here (fetched first, where it is
+ * not), and becomes DIRTY: it has left, and its own key, which waits for it anyway, gets a PUT.
+ *
+ * A node has one home, and a key holds the node that has it as home, so from key to the next key (holder, its primary
+ * key) there is one way forth and one way back: a walk ends at a key that holds nothing, or comes back to where it began. */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include "cache/base/log.h"
+#include "checkpoint.h"
+#include "fill.h"
+#include "send_internal.h"
+
+enum { RING_MAX = 10000 };
+
+/* One step. 0 and *next, or -ENOENT: it ends here. */
+static int step(struct txn *txn, uint64_t holder, struct pending_record *next)
+{
+	struct node_record node;
+	char key[KEY_BYTES_MAX + 1];
+	int r = nodes_get(txn, holder, &node);
+	if (!r && (node.flags & NODE_ORPHAN))
+		r = -ENOENT;
+	if (!r)
+		r = nodes_key(txn, holder, key);
+	if (!r)
+		r = pending_get(txn, key, next);
+	if (!r && (next->want != PENDING_PUT || next->ino != holder || !next->holds))
+		r = -ENOENT;
+	return r;
+}
+
+int send_is_knot(struct txn *txn, const struct pending_record *record, bool *out)
+{
+	struct pending_record next = *record;
+	*out = false;
+	if (record->want != PENDING_PUT)
+		return 0;
+	for (unsigned i = 0; i < RING_MAX; i++) {
+		int r = step(txn, next.holds, &next);
+		if (r)
+			return r == -ENOENT ? 0 : r;
+		int order = strcmp(next.key, record->key);
+		*out = order == 0;
+		if (order <= 0) /* back again, or at a key that will do it */
+			return 0;
+	}
+	return 0;
+}
+
+static int read_knot(struct sends *s, const char *key, struct pending_record *record, bool *out)
+{
+	AUTO_ABORT struct txn *txn = NULL;
+	*out = false;
+	int r = txn_begin_read(s->flow->index, &txn);
+	if (!r)
+		r = pending_get(txn, key, record);
+	if (!r && record->holds)
+		r = send_is_knot(txn, record, out);
+	return r == -ENOENT ? 0 : r;
+}
+
+/* -EAGAIN: its content must be fetched first. */
+static int take_along_locked(struct node *node, const char *key) REQUIRES(&node->lock);
+static int take_along_locked(struct node *node, const char *key)
+{
+	AUTO_ABORT struct txn *txn = NULL;
+	struct node_record record;
+	struct pending_record own;
+	char primary[KEY_BYTES_MAX + 1];
+
+	int r = txn_begin_write(node->flow->index, &txn);
+	if (!r)
+		r = nodes_get(txn, node_ino(node), &record);
+	if (!r && (record.content == CONTENT_DIRTY || strcmp(record.home, key)))
+		return 0; /* it has left */
+	if (!r && record.content == CONTENT_REMOTE && record.size)
+		return -EAGAIN;
+	if (!r)
+		r = nodes_key(txn, record.ino, primary);
+	if (!r)
+		r = pending_get(txn, primary, &own);
+	if (!r && (own.want != PENDING_PUT || own.ino != record.ino))
+		r = -ENOENT;
+	if (r)
+		return r == -ENOENT ? 0 : r;
+	own.version = record.version; /* it may be behind: the object was replaced by somebody else */
+	own.fresh = false;
+	r = pending_put(txn, &own);
+	if (r)
+		return r;
+	record.content = CONTENT_DIRTY;
+	record.home[0] = '\0';
+	r = nodes_put(txn, &record);
+	if (!r)
+		r = txn_commit(&txn);
+	if (!r)
+		node->locked.content = CONTENT_DIRTY;
+	return r;
+}
+
+static int take_along(struct node *node, const char *key)
+{
+	int r = -EAGAIN;
+	for (unsigned tries = 0; r == -EAGAIN && tries < 3; tries++) {
+		lock_take(&node->lock);
+		r = take_along_locked(node, key);
+		uint64_t size = node->locked.published_size;
+		lock_drop(&node->lock);
+		if (r != -EAGAIN)
+			break;
+		int error = fill_wait_for(node->flow->fills, node, 0, size);
+		if (error && error != -ESTALE)
+			return error;
+	}
+	return r;
+}
+
+void send_untie(struct sends *s, const char *key)
+{
+	struct pending_record record;
+	struct node *node;
+	bool knot;
+
+	int r = read_knot(s, key, &record, &knot);
+	if (r) {
+		send_index_failed(s, r);
+		return;
+	}
+	if (!knot || node_get(s->flow->nodes, record.holds, &node))
+		return;
+	r = take_along(node, key);
+	node_put(&node);
+	checkpoint_kick(s->flow->checkpoints);
+	if (r == 0 || r == -ECANCELED)
+		return;
+	send_log_failure(s, key, r, "it must be fetched before another file takes its place");
+	send_put_off(s, key, &record);
+}
