@@ -1,9 +1,10 @@
-/* Asked for: truncation within open, parallel lookups in one directory, parallel reads, splicing,
- * readdirplus always. Not asked for: the writeback cache (flush is the commit point),
- * AUTO_INVAL_DATA (the kernel would throw content away whenever it sees a new mtime, such as the
- * one it has just written), HANDLE_KILLPRIV (the kernel then clears setuid bits through setattr),
- * DONT_MASK (the kernel applies the umask), locks (the kernel's own are right: all users are on
- * this host).
+/* Asked for: truncation within open, parallel lookups in one directory, parallel reads, splicing of
+ * what is read, readdirplus always. Not asked for: splicing of what comes in (it makes each small
+ * request, and most are small, dearer by a quarter than it makes large writes cheaper), the
+ * writeback cache (flush is the commit point), AUTO_INVAL_DATA (the kernel would throw content away
+ * whenever it sees a new mtime, such as the one it has just written), HANDLE_KILLPRIV (the kernel
+ * then clears setuid bits through setattr), DONT_MASK (the kernel applies the umask), locks (the
+ * kernel's own are right: all users are on this host).
  *
  * libfuse before 3.17 never passes PARALLEL_DIROPS on, although it offers it: without it the kernel
  * lets one lookup at a time into a directory, and the first touch of each object of a bucket is
@@ -24,9 +25,9 @@ enum {
 	BACKGROUND_MAX = 512,	      /* readahead that may wait for the bucket at a time */
 };
 
-static const unsigned wanted =
-    FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_ASYNC_READ | FUSE_CAP_ASYNC_DIO |
-    FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_READDIRPLUS | FUSE_CAP_CACHE_SYMLINKS;
+static const unsigned wanted = FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_PARALLEL_DIROPS |
+			       FUSE_CAP_ASYNC_READ | FUSE_CAP_ASYNC_DIO | FUSE_CAP_SPLICE_WRITE |
+			       FUSE_CAP_READDIRPLUS | FUSE_CAP_CACHE_SYMLINKS;
 
 void greeting_init(void *userdata, struct fuse_conn_info *conn)
 {
