@@ -49,7 +49,6 @@ enum {
 	ROUND_REST = 10,     /* an empty round is followed by this many times its duration without one */
 	LOOK_MS_MAX = 60000,
 	FREED_MAX = 1000,
-	TANGLED_MAX = 64,
 };
 
 uint64_t send_hash(const char *key)
@@ -98,8 +97,8 @@ int send_judge(struct txn *txn, const struct send_look *look, struct pending_rec
 struct scan {
 	struct sends *s;
 	struct send_look look;
-	struct list chosen, freed, tangled; /* of claims; only those of chosen are more than a key */
-	unsigned puts, absents, freed_count, tangled_count;
+	struct list chosen, freed; /* of claims; those of freed only carry the key */
+	unsigned puts, absents, freed_count;
 	bool ended;
 	int64_t retry_ns;
 };
@@ -118,9 +117,7 @@ static struct claim *claim_new(const char *key, int kind)
 
 static int scan_note(struct scan *scan, const struct pending_record *record, enum send_verdict verdict)
 {
-	bool tangled = verdict == SEND_LATER && record->want == PENDING_PUT && record->holds &&
-		       scan->tangled_count < TANGLED_MAX;
-	if (verdict == SEND_LATER && !tangled) {
+	if (verdict == SEND_LATER) {
 		if (record->txn <= scan->look.covered && rests(&scan->look, record) &&
 		    record->retry_ns < scan->retry_ns)
 			scan->retry_ns = record->retry_ns;
@@ -131,11 +128,6 @@ static int scan_note(struct scan *scan, const struct pending_record *record, enu
 	struct claim *claim = claim_new(record->key, kind);
 	if (!claim)
 		return -ENOMEM;
-	if (tangled) {
-		list_append(&scan->tangled, &claim->list);
-		scan->tangled_count++;
-		return 0;
-	}
 	if (verdict == SEND_FREED) {
 		list_append(&scan->freed, &claim->list);
 		scan->freed_count++;
@@ -204,14 +196,6 @@ static int scan_free_holds(struct scan *scan)
 		r = txn_commit(&txn);
 	if (!r)
 		checkpoint_kick(scan->s->flow->checkpoints);
-	return r;
-}
-
-static int scan_untangle(struct scan *scan)
-{
-	int r = 0;
-	for (struct list *l = scan->tangled.next; r == 0 && l != &scan->tangled; l = l->next)
-		r = send_untangle(scan->s, container_of(l, struct claim, list)->key);
 	return r;
 }
 
@@ -284,7 +268,6 @@ static void scan_locked(struct sends *s)
 
 	list_init(&scan.chosen);
 	list_init(&scan.freed);
-	list_init(&scan.tangled);
 	if (!round->midway)
 		round_begin_locked(s);
 	round->scanning = true;
@@ -292,10 +275,7 @@ static void scan_locked(struct sends *s)
 	int r = scan_slice(&scan, round->position); /* ours while scanning is set */
 	if (!r)
 		r = scan_free_holds(&scan);
-	if (!r)
-		r = scan_untangle(&scan);
 	free_claims(&scan.freed);
-	free_claims(&scan.tangled);
 	if (r)
 		send_index_failed(s, r);
 	else

@@ -99,8 +99,6 @@ int send_judge(struct txn *txn, const struct send_look *look, struct pending_rec
 /* 1 = *batch has claims, or asking again may help; 0 = nothing. */
 int send_choose_locked(struct sends *s, struct list *batch) REQUIRES(&s->lock);
 void send_release(struct sends *s, struct list *batch);
-/* send_untangle.c: a PUT of this key is held; sees to it that it does not stay so for ever. */
-int send_untangle(struct sends *s, const char *key);
 /* This key before others, where it is not chosen yet. */
 void send_prefer(struct sends *s, const char *key);
 void send_again_locked(struct sends *s) REQUIRES(&s->lock);
