@@ -27,6 +27,19 @@ enum { READ_BYTES = 256 << 10, TEMP_AGE_S = 24 * 60 * 60 };
 
 /* -- errors -- */
 
+/* The folder itself was removed. All keys are missing then, but no object was deleted. */
+bool dir_is_gone(const struct dir_bucket *d)
+{
+	struct stat st;
+
+	return fstat(d->root, &st) != 0 || st.st_nlink == 0;
+}
+
+int dir_gone(const struct dir_bucket *d)
+{
+	return fault_set(-ENODEV, false, "the folder %s is gone", d->folder);
+}
+
 int dir_fault(struct dir_bucket *d, int error, const char *what, const char *key)
 {
 	const char *cause = strerror(-error);
@@ -46,6 +59,10 @@ int dir_fault(struct dir_bucket *d, int error, const char *what, const char *key
 	case -ECANCELED:
 		return fault_set(-ECANCELED, false, "stopped");
 	case -ENOENT:
+		if (dir_is_gone(d))
+			return dir_gone(d);
+		r = -ENOENT;
+		break;
 	case -ENOTDIR:
 	case -ELOOP:
 	case -EXDEV:
@@ -254,6 +271,8 @@ static int dir_remove(void *self, const char *const *keys, size_t count, int *re
 	struct dir_bucket *d = self;
 	int r;
 
+	if (dir_is_gone(d))
+		return dir_gone(d);
 	for (size_t i = 0; i < count; i++) {
 		r = is_ours(keys[i]) ? 0 : dir_unlink(d, keys[i]);
 		results[i] = r ? dir_fault(d, r, "remove", keys[i]) : 0;
@@ -270,14 +289,10 @@ static int dir_probe(void *self)
 {
 	struct dir_bucket *d = self;
 	AUTO_CLOSE int fd = dir_open_at(d, "", O_RDONLY | O_DIRECTORY);
-	struct stat st;
 
-	if (fd >= 0 && fstat(fd, &st) == 0 && st.st_nlink > 0)
-		return 0;
-	if (fd == -EACCES || fd == -EPERM)
-		return fault_set(-EACCES, false, "the folder %s cannot be read: %s", d->folder,
-				 strerror(-fd));
-	return fault_set(-ENODEV, false, "the folder %s is gone", d->folder);
+	if (dir_is_gone(d))
+		return dir_gone(d);
+	return fd < 0 ? dir_fault(d, fd, "open", "the folder") : 0;
 }
 
 /* Removes what a killed daemon left half written. Another daemon or fsck may be at work in the

@@ -57,6 +57,9 @@ int dir_sync(struct dir_bucket *d) MUST_CHECK;
 
 int dir_fault(struct dir_bucket *d, int error, const char *what, const char *key);
 
+/* The folder itself was removed; the fault that says so. */
+bool dir_is_gone(const struct dir_bucket *d);
+int dir_gone(const struct dir_bucket *d);
 int dir_head(void *self, const char *key, struct object *out);
 
 /* -- dir_object.c -- */

@@ -393,6 +393,8 @@ int dir_list(void *self, const struct list_request *q, struct list_page *out)
 	memset(out, 0, sizeof(*out));
 	if (r)
 		return r;
+	if (dir_is_gone(w.d))
+		return dir_gone(w.d);
 	/* No key of ours can be below such a prefix. */
 	if (length > 0 && key_check_prefix(q->prefix, length) != KEY_GOOD)
 		return 0;

@@ -99,6 +99,41 @@ static void a_source_that_is_too_short_makes_no_object(void **state)
 	close(fd);
 }
 
+/* A file beside the bucket is copied by the kernel, a memfd by hand: both must be exact. */
+static void large_objects_are_exact(void **state)
+{
+	enum { BYTES = 3000001, CUT = 5 };
+	unsigned char *bytes = malloc(BYTES), *back = malloc(BYTES);
+	char path[96];
+	int fds[2];
+
+	(void)state;
+	for (size_t i = 0; i < BYTES; i++)
+		bytes[i] = (unsigned char)(i * 2654435761u >> 13);
+	snprintf(path, sizeof(path), "%s/source", outside);
+	fds[0] = open(path, O_CREAT | O_RDWR, 0600);
+	fds[1] = source_of("");
+	for (int i = 0; i < 2; i++) {
+		struct put_request q = {
+		    .key = "big", .fd = fds[i], .offset = CUT, .length = BYTES - CUT};
+		struct object object;
+		int fd;
+
+		assert_int_equal(pwrite(fds[i], bytes, BYTES, 0), BYTES);
+		assert_int_equal(bucket_put(bucket, &q, &object), 0);
+		assert_int_equal(object.size_bytes, BYTES - CUT);
+		fd = open(path_of("big"), O_RDONLY);
+		assert_int_equal(read(fd, back, BYTES), BYTES - CUT);
+		assert_memory_equal(back, bytes + CUT, BYTES - CUT);
+		close(fd);
+		q.length++;
+		assert_int_equal(bucket_put(bucket, &q, &object), -EIO);
+		close(fds[i]);
+	}
+	free(bytes);
+	free(back);
+}
+
 static void copies(void **state)
 {
 	struct copy_request q = {.from = "a", .to = "x/y"};
@@ -476,6 +511,26 @@ static void specs(void **state)
 	assert_int_equal(bucket_key_bytes_max(bucket), KEY_BYTES_MAX);
 }
 
+/* Everything is missing then, but nothing was deleted. */
+static void a_folder_that_is_gone(void **state)
+{
+	struct list_request q = {.prefix = ""};
+	struct taking t = {.answer = 0};
+	struct object object;
+	struct list_page page;
+
+	(void)state;
+	assert_int_equal(rmdir(folder), 0);
+	assert_int_equal(bucket_head(bucket, "a", &object), -ENODEV);
+	assert_non_null(strstr(bucket_why(), folder));
+	assert_int_equal(get(&t, "a", 0, 0, NULL), -ENODEV);
+	assert_int_equal(bucket_list(bucket, &q, &page), -ENODEV);
+	assert_int_equal(bucket_probe(bucket), -ENODEV);
+	assert_int_equal(put("a", "x", NULL), -ENODEV);
+	assert_int_equal(put("a/b", "x", NULL), -ENODEV);
+	assert_int_equal(remove_one("a"), -ENODEV);
+}
+
 static void leftovers_are_swept_when_old(void **state)
 {
 	struct timespec old[2] = {{0}, {0}};
@@ -512,6 +567,7 @@ int main(void)
 	    TEST(each_version_has_its_etag),
 	    TEST(the_receiver_can_end_a_transfer),
 	    TEST(a_source_that_is_too_short_makes_no_object),
+	    TEST(large_objects_are_exact),
 	    TEST(copies),
 	    TEST(attrs_are_kept),
 	    TEST(a_file_and_a_folder_cannot_share_a_name),
@@ -524,6 +580,7 @@ int main(void)
 	    TEST(the_temporary_folder_may_vanish),
 	    TEST(puts_and_removes_share_folders),
 	    TEST(specs),
+	    TEST(a_folder_that_is_gone),
 	    TEST(leftovers_are_swept_when_old),
 	    TEST(stopping_ends_calls),
 	};
