@@ -125,6 +125,7 @@ struct odd {
 	int result, status;
 	const char *body;
 	bool keep;
+	const char *raw; /* sent where send is NULL */
 };
 
 static void send_chunked(const struct server_request *q)
@@ -138,11 +139,6 @@ static void send_cut(const struct server_request *q)
 	server_printf(q, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello");
 }
 
-static void send_chunked_cut(const struct server_request *q)
-{
-	server_printf(q, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n");
-}
-
 static void send_cut_reset(const struct server_request *q)
 {
 	send_cut(q);
@@ -150,24 +146,9 @@ static void send_cut_reset(const struct server_request *q)
 	server_reset(q);
 }
 
-static void send_nothing(const struct server_request *q)
-{
-	(void)q;
-}
-
 static void send_reset(const struct server_request *q)
 {
 	server_reset(q);
-}
-
-static void send_half_head(const struct server_request *q)
-{
-	server_printf(q, "HTTP/1.1 200 OK\r\nContent-Le");
-}
-
-static void send_garbage(const struct server_request *q)
-{
-	server_printf(q, "SSH-2.0-OpenSSH_9.2\r\n");
 }
 
 static void send_continue(const struct server_request *q)
@@ -175,16 +156,6 @@ static void send_continue(const struct server_request *q)
 	server_printf(q, "HTTP/1.1 100 Continue\r\nETag: wrong\r\n\r\n");
 	server_printf(q, "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n");
 	server_reply(q, 200, "", "hello");
-}
-
-static void send_until_close(const struct server_request *q)
-{
-	server_printf(q, "HTTP/1.0 200 OK\r\n\r\nhello");
-}
-
-static void send_longer(const struct server_request *q)
-{
-	server_printf(q, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello, and more");
 }
 
 static void send_huge_header(const struct server_request *q)
@@ -198,62 +169,52 @@ static void send_huge_header(const struct server_request *q)
 	server_printf(q, "Content-Length: 5\r\n\r\nhello");
 }
 
-static void send_empty(const struct server_request *q)
-{
-	server_reply(q, 200, "", "");
-}
-
-static void send_no_content(const struct server_request *q)
-{
-	server_printf(q, "HTTP/1.1 204 No Content\r\n\r\n");
-}
-
-static void send_redirect(const struct server_request *q)
-{
-	server_reply(q, 302, "Location: http://127.0.0.1:1/\r\n", "elsewhere");
-}
-
 static void send_missing(const struct server_request *q)
 {
 	server_reply(q, 404, "", "<Error/>");
 }
 
-static void send_missing_cut(const struct server_request *q)
-{
-	server_printf(q, "HTTP/1.1 404 No\r\nContent-Length: 100\r\n\r\n<Error");
-}
-
-static void send_bad_chunk(const struct server_request *q)
-{
-	server_printf(q, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n");
-}
-
 static const struct odd odds[] = {
-	{"chunked", send_chunked, 0, 200, "hello", true},
-	{"cut", send_cut, -EPROTO, 200, "hello", false},
-	{"chunked, cut", send_chunked_cut, -EPROTO, 200, "hello", false},
-	{"cut by a reset", send_cut_reset, -EPROTO, 200, "hello", false},
-	{"no answer", send_nothing, -EHOSTDOWN, 0, "", false},
-	{"a reset", send_reset, -EHOSTDOWN, 0, "", false},
-	{"half a head", send_half_head, -EPROTO, 0, "", false},
-	{"another protocol", send_garbage, -EPROTO, 0, "", false},
-	{"100 and 103 first", send_continue, 0, 200, "hello", true},
-	{"until the end", send_until_close, 0, 200, "hello", false},
-	{"longer than announced", send_longer, 0, 200, "hello", false},
-	{"300 kB of headers", send_huge_header, -EPROTO, 0, "", false},
-	{"empty", send_empty, 0, 200, "", true},
-	{"204", send_no_content, 0, 204, "", true},
-	{"a redirect", send_redirect, 0, 302, "", true},
-	{"404", send_missing, 0, 404, "", true},
-	{"404, cut", send_missing_cut, -EPROTO, 404, "", false},
-	{"a bad chunk", send_bad_chunk, -EPROTO, 200, "", false},
+	{"chunked", send_chunked, 0, 200, "hello", true, NULL},
+	{"cut", NULL, -EPROTO, 200, "hello", false,
+	 "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello"},
+	{"chunked, cut", NULL, -EPROTO, 200, "hello", false,
+	 "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"},
+	{"cut by a reset", send_cut_reset, -EPROTO, 200, "hello", false, NULL},
+	{"no answer", NULL, -EHOSTDOWN, 0, "", false,
+	 ""},
+	{"a reset", send_reset, -EHOSTDOWN, 0, "", false, NULL},
+	{"half a head", NULL, -EPROTO, 0, "", false,
+	 "HTTP/1.1 200 OK\r\nContent-Le"},
+	{"another protocol", NULL, -EPROTO, 0, "", false,
+	 "SSH-2.0-OpenSSH_9.2\r\n"},
+	{"100 and 103 first", send_continue, 0, 200, "hello", true, NULL},
+	{"until the end", NULL, 0, 200, "hello", false,
+	 "HTTP/1.0 200 OK\r\n\r\nhello"},
+	{"longer than announced", NULL, 0, 200, "hello", false,
+	 "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello, and more"},
+	{"300 kB of headers", send_huge_header, -EPROTO, 0, "", false, NULL},
+	{"empty", NULL, 0, 200, "", true,
+	 "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"},
+	{"204", NULL, 0, 204, "", true,
+	 "HTTP/1.1 204 No Content\r\n\r\n"},
+	{"a redirect", NULL, 0, 302, "", true,
+	 "HTTP/1.1 302 X\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 9\r\n\r\nelsewhere"},
+	{"404", send_missing, 0, 404, "", true, NULL},
+	{"404, cut", NULL, -EPROTO, 404, "", false,
+	 "HTTP/1.1 404 No\r\nContent-Length: 100\r\n\r\n<Error"},
+	{"a bad chunk", NULL, -EPROTO, 200, "", false,
+	 "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n"},
 };
 
 static bool answer_odd(struct server *s, struct server_request *q)
 {
 	const struct odd *o = s->arg;
 
-	o->send(q);
+	if (o->send)
+		o->send(q);
+	else
+		server_printf(q, "%s", o->raw);
 	return o->keep;
 }
 
