@@ -384,5 +384,10 @@ int fill_attrs(struct fills *f, struct node *node)
 		error = learn(node);
 	if (!error)
 		error = is_symlink(node, &symlink);
-	return error ? error : symlink ? -ESTALE : 0;
+	if (error || !symlink)
+		return error;
+	/* The fill that recorded it may not have come to say so yet. */
+	if (node->flow->changed)
+		node->flow->changed(node->flow->changed_arg, node_ino(node));
+	return -ESTALE;
 }

@@ -52,7 +52,7 @@ static void changed(void *arg, uint64_t ino)
 	lock_drop(&r->lock);
 }
 
-bool rig_was_changed(struct rig *r, uint64_t ino)
+static bool was_changed(struct rig *r, uint64_t ino)
 {
 	bool found = false;
 
@@ -61,6 +61,15 @@ bool rig_was_changed(struct rig *r, uint64_t ino)
 		found |= r->changed[i] == ino;
 	lock_drop(&r->lock);
 	return found;
+}
+
+bool rig_was_changed(struct rig *r, uint64_t ino)
+{
+	const struct timespec ms = { 0, 1000000 };
+
+	for (int i = 0; i < 200 && !was_changed(r, ino); i++)
+		nanosleep(&ms, NULL);
+	return was_changed(r, ino);
 }
 
 static void configure(struct rig *r)

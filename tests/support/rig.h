@@ -30,6 +30,7 @@ void rig_rest(struct node *node);
 struct node_record rig_record(struct rig *r, uint64_t ino);
 /* Fails unless what the evictor counts is what ages says, once condemned blobs are gone. */
 void rig_check_space(struct rig *r);
+/* Waits a little: it is called after the fact. */
 bool rig_was_changed(struct rig *r, uint64_t ino);
 
 #endif
