@@ -347,6 +347,7 @@ static int open_all(struct index *index, const struct index_config *config, enum
 		rc = open_tables(index, config, why);
 	if (rc != 0)
 		return rc;
+	map_open(index);
 	txn_note_newest(index);
 	if (index->read_only)
 		return 0;
@@ -371,6 +372,7 @@ int index_open(const struct index_config *config, struct index **out, enum index
 	index->read_only = config->read_only;
 	index->folder_fd = -1;
 	index->file_fd = -1;
+	index->statm_fd = -1;
 	int rc = open_all(index, config, start, why);
 	if (rc != 0) {
 		if (why->length == 0)
@@ -395,6 +397,7 @@ void index_close(struct index **closed)
 	if (index->pin_unsure)
 		mdb_txn_abort(index->pin_unsure);
 	env_close(index);
+	map_close(index);
 	if (index->folder_fd >= 0)
 		close(index->folder_fd);
 	lock_destroy(&index->writer);

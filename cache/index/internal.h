@@ -97,6 +97,12 @@ void txn_pool_destroy(struct index *index);
 /* Adds b and takes off a, never below 0: a sum that is off by rot must not become huge. */
 void counter_move(uint64_t *counter, uint64_t off, uint64_t on);
 
+/* -- the map (map.c) -- */
+void map_open(struct index *index);
+void map_close(struct index *index);
+/* Once a transaction, at its start. */
+void map_used(struct index *index);
+
 /* -- the environment (index.c, checkpoint.c) -- */
 struct index_checkpoint {
 	struct index *index;
@@ -113,6 +119,12 @@ struct index {
 	int folder_fd, file_fd; /* file_fd is LMDB's */
 	bool read_only;
 	_Atomic bool closed; /* marked clean: no more changes */
+
+	void *map; /* NULL = not known */
+	size_t map_bytes;
+	int statm_fd;
+
+	_Atomic unsigned map_uses; /* map.c's */
 
 	/* who holds it writes: over a write transaction, and while a checkpoint copies the meta
 	 * pages */

@@ -67,6 +67,7 @@ int txn_begin_read(struct index *index, struct txn **out)
 	int rc;
 
 	*out = NULL;
+	map_used(index);
 	if (txn) {
 		rc = mdb_txn_renew(txn->mdb);
 	} else {
@@ -98,6 +99,7 @@ static void end_read(struct txn *txn)
 /* With the lock held when it returns 0. */
 static NO_ANALYSIS int begin_write(struct index *index, struct txn **out)
 {
+	map_used(index);
 	lock_take(&index->writer);
 	struct txn *txn = &index->write_txn;
 	assert(txn->mdb == NULL);
