@@ -127,9 +127,12 @@ class Head:
                 return value.strip()
         return b""
 
+    def remove(self, name):
+        self.fields = [f for f in self.fields if f[0].lower() != name.lower()]
+
     def replace(self, name, value):
         name = name.encode()
-        self.fields = [f for f in self.fields if f[0].lower() != name.lower()]
+        self.remove(name)
         self.fields.append([name, b" " + str(value).encode()])
         self.raw = (" ".join(self.words).encode("latin-1") + b"\r\n"
                     + b"".join(k + b":" + v + b"\r\n" for k, v in self.fields) + b"\r\n")
@@ -142,19 +145,22 @@ async def read_head(reader):
         raise Gone from None
 
 
-async def body_pieces(head, reader, until_end):
-    """The raw bytes of a body, chunk framing included."""
+async def body_pieces(head, reader, until_end, framed=True):
+    """The bytes of a body; framed: with the framing of chunks, as they came."""
     if b"chunked" in head.header(b"transfer-encoding").lower():
         while True:
             line = await reader.readuntil(b"\r\n")
             size = int(line.split(b";")[0], 16)
-            yield line
+            if framed:
+                yield line
             if size == 0:
                 while line != b"\r\n":  # trailers
                     line = await reader.readuntil(b"\r\n")
-                    yield line
+                    if framed:
+                        yield line
                 return
-            yield await reader.readexactly(size + 2)
+            data = await reader.readexactly(size + 2)
+            yield data if framed else data[:-2]
     length = head.header(b"content-length")
     left = int(length) if length else (1 << 62 if until_end else 0)
     while left:
@@ -165,6 +171,10 @@ async def body_pieces(head, reader, until_end):
             return
         left -= len(data)
         yield data
+
+
+async def one_piece(data):
+    yield data
 
 
 class Exchange:
@@ -310,8 +320,14 @@ class Exchange:
         shown, end = Head(answer.raw), None
         for name, value in do.get("headers", []):
             shown.replace(name, value)
+        pieces = body_pieces(answer, server.reader, True)
         if not no_body and (do.keys() & {"truncate", "shorten"} or "body" in (do.get("reset"), do.get("stall"))):
-            length = int(answer.header(b"content-length") or 1 << 20)
+            if not answer.header(b"content-length"):  # its end must be known to cut it there
+                whole = b"".join([data async for data in body_pieces(answer, server.reader, True, framed=False)])
+                shown.remove(b"transfer-encoding")
+                shown.replace("Content-Length", len(whole))
+                pieces = one_piece(whole)
+            length = int(shown.header(b"content-length"))
             end = do.get("truncate", do.get("shorten", length // 2))
             end = max(0, min(length, end if end >= 0 else length + end))
             if "shorten" in do:
@@ -320,7 +336,7 @@ class Exchange:
         await self.send(shown.raw, wait=False)
         if no_body:
             return True
-        async for data in body_pieces(answer, server.reader, True):
+        async for data in pieces:
             rest = len(data) if end is None else max(0, min(len(data), end - self.got))
             self.got += len(data)
             await self.send_slowly(data[:rest])

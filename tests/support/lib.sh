@@ -41,7 +41,7 @@ mkdir "$HOME" "$MNT"
 
 declare -A DAEMON=() DAEMON_LOG=() # by mount point
 EXIT_COMMANDS=()
-PROXY_PID='' FINISHING=''
+PROXY_PID='' FINISHING='' ENDING=''
 
 # -- ends --
 
@@ -65,21 +65,18 @@ failed_line() { say "FAIL: line $2 of $NAME: $1"; }
 
 finish() {
 	local status=$? mount i
+	ENDING=$status
 	trap - ERR EXIT TERM INT
 	set +e
 	FINISHING=1
 	for ((i = ${#EXIT_COMMANDS[@]} - 1; i >= 0; i--)); do
-		eval "${EXIT_COMMANDS[i]}" || say "cleanup failed: ${EXIT_COMMANDS[i]}"
+		eval "${EXIT_COMMANDS[i]}" || { say "cleanup failed: ${EXIT_COMMANDS[i]}" && ENDING=1; }
 	done
-	[ "$status" = 0 ] || [ "$status" = 77 ] || show_logs
-	for mount in "${!DAEMON[@]}"; do
-		[ "$status" != 0 ] || stop_mount "$mount" || { status=1 && show_logs; }
-		drop_mount "$mount"
-	done
+	[ "$ENDING" != 0 ] || ENDING=$status
+	[ "$ENDING" = 0 ] || [ "$ENDING" = 77 ] || show_logs
 	while read -r mount; do umount -l "$mount" || fusermount3 -uz "$mount"; done < <(mounts_below "$T") 2>/dev/null
-	stop_proxy
-	rm -rf --one-file-system "$T" || { say "cannot remove $T" && status=1; }
-	exit "$status"
+	rm -rf --one-file-system "$T" || { say "cannot remove $T" && ENDING=1; }
+	exit "$ENDING"
 }
 trap finish EXIT
 trap 'exit 124' TERM INT
@@ -218,6 +215,7 @@ start_proxy() { # [--seed N]
 	python3 "$SUPPORT/faultproxy.py" "${S3_ENDPOINT##*:}" --rules "$T/proxy.rules" --log "$T/proxy.log" \
 		--port-file "$T/proxy.port" "${port[@]}" "$@" 2>>"$T/log.proxy" &
 	PROXY_PID=$!
+	on_exit stop_proxy
 	wait_for 10 test -s "$T/proxy.port"
 	ENDPOINT=http://127.0.0.1:$(cat "$T/proxy.port")
 }
@@ -255,6 +253,7 @@ start_mount() { # [-o OPTION,…]…: $BUCKET on $MNT, ready when this returns
 	"$TOOTFS" "$BUCKET" "$MNT" -f -o "$(mount_options)" "$@" </dev/null >"$log" 2>&1 &
 	pid=$! LOG=$log
 	DAEMON[$MNT]=$pid DAEMON_LOG[$MNT]=$log
+	on_exit "end_mount '$MNT'"
 	for _ in $(seq $((600 * PATIENCE))); do
 		if is_mounted "$MNT" && stat "$MNT" >/dev/null 2>&1; then return; fi
 		alive "$pid" || { cat "$log" >&2 && fail "tootfs ended instead of mounting"; }
@@ -330,11 +329,11 @@ kill_mount() { # [MOUNTPOINT]: as a crash does
 	check_log "${DAEMON_LOG[$mount]}"
 }
 
-drop_mount() { # the last resort
-	local pid=${DAEMON[$1]:-}
-	[ -z "$pid" ] || kill -9 "$pid" 2>/dev/null
-	umount -l "$1" 2>/dev/null
-	return 0
+end_mount() { # MOUNTPOINT: in order when all is well so far, else at once
+	[ -n "${DAEMON[$1]:-}" ] || return 0
+	[ "$ENDING" != 0 ] || { stop_mount "$1" && return; }
+	[ -z "${DAEMON[$1]:-}" ] || kill_mount "$1"
+	[ "$ENDING" != 0 ] # what ended badly only now is a failure
 }
 
 cold_mount() { # [-o …]: like a new machine: nothing but the bucket is left

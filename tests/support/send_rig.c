@@ -179,15 +179,15 @@ void send_rig_crash(struct send_rig *r, struct send_rig *after, bool power_cut)
 	after->config = r->config;
 	after->config.cache = after->folder;
 	after->boot_id = power_cut ? "00000000-0000-4000-8000-000000000000" : r->boot_id;
-	pthread_mutex_lock(&send_rig_frozen);
 	if (!power_cut)
 		must(txn_begin_write(r->cache.flow.index, &txn));
+	pthread_mutex_lock(&send_rig_frozen);
 	copy_from = r->folder;
 	copy_to = after->folder;
 	must(nftw(r->folder, copy_one, 16, FTW_PHYS));
 	after->store = store_clone(r->store);
-	txn_abort(&txn);
 	pthread_mutex_unlock(&send_rig_frozen);
+	txn_abort(&txn);
 }
 
 /* -- paths -- */

@@ -29,7 +29,10 @@ struct node_record send_rig_node(struct send_rig *r, const char *path)
 	if (send_rig_look(r, path, &st))
 		return record;
 	must(txn_begin_read(r->cache.flow.index, &txn));
-	must(nodes_get(txn, st.st_ino, &record));
+	int error = nodes_get(txn, st.st_ino, &record);
+	if (error == -ENOENT) /* just now */
+		return (struct node_record){.ino = 0};
+	must(error);
 	return record;
 }
 
