@@ -2,14 +2,16 @@
  *
  * A cookie is a number that belongs to a name for as long as the name exists (names.h). To go on after a cookie, its name
  * is needed: the listing remembers the names that it gave out lately; else the node that has the cookie as
- * its ino tells it; else (a name that is gone, given out long ago) it starts over, which may show a name twice but never
- * leaves one out. */
+ * its ino tells it; else the directory is searched for it; else (a name that is gone, given out long ago) it starts over,
+ * which may show a name twice but never leaves one out, and ends, since the cookies that it gives then can be found.
+ *
+ * Outside, cookies are larger by COOKIE_SHIFT: the numbers up to 2 mean the start, "." and "..". */
 #include <errno.h>
 #include <string.h>
 #include "cache/base/lock.h"
 #include "tree_internal.h"
 
-enum { GIVEN_MAX = 4096 };
+enum { GIVEN_MAX = 4096, COOKIE_SHIFT = 2 };
 
 struct given {
 	uint64_t cookie;
@@ -70,28 +72,55 @@ static void remember(struct listing *l, const struct name *name)
 		l->given_count++;
 }
 
+struct search {
+	uint64_t cookie;
+	struct names_position *out;
+	bool found;
+};
+
+static int search_name(void *arg, const struct name *name)
+{
+	struct search *s = arg;
+	s->found = name->cookie == s->cookie;
+	if (!s->found)
+		return 0;
+	strcpy(s->out->text, name->text);
+	s->out->folder = name->folder;
+	return 1;
+}
+
 /* 0, or -ENOENT: nobody knows what this cookie stood for. */
 static int position_of(struct listing *l, uint64_t cookie, struct names_position *out)
 {
 	struct node_record record;
+	struct search search = {cookie, out, false};
+	struct name name;
 	for (size_t i = 0; i < l->given_count; i++)
 		if (l->given[i].cookie == cookie) {
 			*out = l->given[i].position;
 			return 0;
 		}
 	int r = nodes_get(l->txn, cookie, &record);
-	if (r || record.parent != l->ino || (record.flags & NODE_ORPHAN))
-		return r ? r : -ENOENT;
-	strcpy(out->text, record.name);
-	out->folder = S_ISDIR(record.mode);
-	return 0;
+	if (!r && record.parent == l->ino && !(record.flags & NODE_ORPHAN))
+		r = names_get(l->txn, l->ino, record.name, &name);
+	else if (!r)
+		r = -ENOENT;
+	if (!r && name.cookie == cookie) {
+		strcpy(out->text, name.text);
+		out->folder = name.folder;
+		return 0;
+	}
+	if (r && r != -ENOENT)
+		return r;
+	r = names_each(l->txn, l->ino, NULL, search_name, &search);
+	return r < 0 ? r : search.found ? 0 : -ENOENT;
 }
 
 static int visit_name(void *arg, const struct name *name)
 {
 	struct listing *l = arg;
 	struct node_record record;
-	struct listing_entry entry = {.name = name->text, .cookie = name->cookie};
+	struct listing_entry entry = {.name = name->text, .cookie = name->cookie + COOKIE_SHIFT};
 	int r = nodes_get(l->txn, name->ino, &record);
 	if (r)
 		return r;
@@ -117,7 +146,7 @@ int listing_read(struct listing *l, uint64_t cookie, listing_visit *visit, void 
 		return r;
 	l->visit = visit;
 	l->arg = arg;
-	r = cookie ? position_of(l, cookie, &position) : -ENOENT;
+	r = cookie ? position_of(l, cookie - COOKIE_SHIFT, &position) : -ENOENT;
 	if (!r)
 		r = names_each(l->txn, l->ino, &position, visit_name, l);
 	else if (r == -ENOENT)

@@ -603,11 +603,65 @@ static void test_uploaded_files_change_places(void **state)
 	teardown_world(&w);
 }
 
+/* Each page has room for one entry; every page is asked for by a listing that remembers nothing. */
+struct one_page {
+	char name[64];
+	uint64_t cookie;
+};
+
+static int take_one(void *arg, const struct listing_entry *entry)
+{
+	struct one_page *page = arg;
+	if (page->cookie)
+		return 1;
+	snprintf(page->name, sizeof page->name, "%s", entry->name);
+	page->cookie = entry->cookie;
+	return 0;
+}
+
+static unsigned count_by_pages(struct world *w, uint64_t ino)
+{
+	uint64_t cookie = 0;
+	for (unsigned pages = 0; pages < 100; pages++) {
+		struct listing *listing;
+		struct one_page page = {.cookie = 0};
+		ok(listing_open(w->cache, ino, &listing));
+		ok(listing_read(listing, cookie, take_one, &page));
+		listing_close(&listing);
+		if (!page.cookie)
+			return pages;
+		assert_true(page.cookie > 2);
+		cookie = page.cookie;
+	}
+	return 100;
+}
+
+static void test_listing_goes_on(void **state)
+{
+	struct world w;
+	struct stat st;
+	(void)state;
+	setup_world(&w, 1, "64M");
+	/* the very first node, alone in the root */
+	ok(tree_mkdir(w.cache, INO_ROOT, "only", 0755, &root, &st));
+	assert_int_equal(count_by_pages(&w, INO_ROOT), 1);
+	/* a further name of a file, whose cookie is no ino; also after the first name is gone */
+	ok(write_tree(&w, "only/a", 0, 0, "x", 1));
+	ok(link_tree(&w, "only/a", "only/b"));
+	ok(link_tree(&w, "only/a", "only/c"));
+	assert_int_equal(count_by_pages(&w, st.st_ino), 3);
+	ok(tree_unlink(w.cache, st.st_ino, "a"));
+	assert_int_equal(count_by_pages(&w, st.st_ino), 2);
+	unmount_cache(&w, true);
+	teardown_world(&w);
+}
+
 int main(void)
 {
 	const struct log_config log = {.level = LOG_LEVEL_WARN};
 	log_setup(&log);
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_listing_goes_on),
 		cmocka_unit_test(test_random_calls),
 		cmocka_unit_test(test_uploaded_files_change_places),
 		cmocka_unit_test(test_many_writers),
