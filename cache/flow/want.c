@@ -145,25 +145,34 @@ int want_move_in(struct txn *txn, struct index *index, struct node_record *node,
 	return r == -ENOENT ? 0 : r;
 }
 
+/* The primary key changed to one of the node's others. That object is a copy, whose ETag nobody noted (it may differ
+ * from the node's: multipart, encryption, a folder as the bucket), so the content is copied there once more and the
+ * node moves in with that. */
+static int move_to_primary(struct txn *txn, struct index *index, struct node_record *node,
+			   const char *primary)
+{
+	bool awaits;
+	if (!strcmp(node->home, primary)) {
+		node->home[0] = '\0';
+		int r = pending_delete(txn, primary);
+		return r == -ENOENT ? 0 : r;
+	}
+	int r = awaits_content(txn, primary, &awaits);
+	return r || awaits ? r : want_put(txn, index, primary, node);
+}
+
 int want_leave(struct txn *txn, struct index *index, struct node_record *node,
 	       const struct want_left *left)
 {
-	bool lives_here = node->content != CONTENT_DIRTY &&
-			  (node->home[0] ? !strcmp(node->home, left->key) : left->was_primary);
-	if (lives_here && left->primary) {
-		/* another name may have its own object already */
-		bool awaits;
-		int r = awaits_content(txn, left->primary, &awaits);
-		if (r)
-			return r;
-		if (!awaits) {
-			lives_here = false;
-			node->home[0] = '\0';
-		}
-	}
+	bool sent = node->content != CONTENT_DIRTY, lives_here = false;
+	int r = 0;
+	if (sent)
+		lives_here = node->home[0] ? !strcmp(node->home, left->key) : left->was_primary;
 	if (lives_here)
 		strcpy(node->home, left->key);
-	return want_absent(txn, index, left->key, lives_here ? node->ino : 0);
+	if (sent && left->primary && node->home[0])
+		r = move_to_primary(txn, index, node, left->primary);
+	return r ? r : want_absent(txn, index, left->key, lives_here ? node->ino : 0);
 }
 
 int want_held(struct txn *txn, struct pending_record *record)

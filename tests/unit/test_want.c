@@ -246,16 +246,36 @@ static void test_leaving_one_of_two_names(void **state)
 	ok(want_leave(f->txn, f->index, &n, &(struct want_left){"a", "b", true}));
 	assert_string_equal(n.home, "a");
 	expect(f, "a", PENDING_ABSENT, 0, n.ino);
-	/* b is there: a can go */
+	/* d has an object of its own, but with an ETag that the node does not know: it is copied again */
 	struct node_record m = make(f, "c", CONTENT_REMOTE, "e");
 	ok(want_leave(f->txn, f->index, &m, &(struct want_left){"c", "d", true}));
-	assert_string_equal(m.home, "");
-	expect(f, "c", PENDING_ABSENT, 0, 0);
+	assert_string_equal(m.home, "c");
+	expect(f, "c", PENDING_ABSENT, 0, m.ino);
+	expect(f, "d", PENDING_PUT, m.ino, 0);
 	/* the further name goes: the content is at the primary one */
 	struct node_record o = make(f, "x", CONTENT_REMOTE, "e");
 	ok(want_leave(f->txn, f->index, &o, &(struct want_left){"y", "x", false}));
 	assert_string_equal(o.home, "");
 	expect(f, "y", PENDING_ABSENT, 0, 0);
+}
+
+/* Renamed, then unlinked at the new name before it was copied there: nothing was pending at the name that is left, so the
+ * hold of the first key was for ever. */
+static void test_leaving_a_name_that_was_not_copied_yet(void **state)
+{
+	struct fixture *f = *state;
+	struct node_record n = make(f, "a", CONTENT_REMOTE, "e");
+	move(f, &n, "c");
+	ok(want_leave(f->txn, f->index, &n, &(struct want_left){"c", "b", true}));
+	assert_string_equal(n.home, "a");
+	expect(f, "a", PENDING_ABSENT, 0, n.ino);
+	expect(f, "c", PENDING_ABSENT, 0, 0);
+	expect(f, "b", PENDING_PUT, n.ino, 0);
+	/* and back to where its content is */
+	ok(want_leave(f->txn, f->index, &n, &(struct want_left){"b", "a", true}));
+	assert_string_equal(n.home, "");
+	struct pending_record p;
+	assert_int_equal(pending_get(f->txn, "a", &p), -ENOENT);
 }
 
 static void test_attrs_do_not_replace_content(void **state)
@@ -290,6 +310,7 @@ int main(void)
 		TEST(test_two_nodes_change_places),
 		TEST(test_leaving_a_name_but_open),
 		TEST(test_leaving_one_of_two_names),
+		TEST(test_leaving_a_name_that_was_not_copied_yet),
 		TEST(test_attrs_do_not_replace_content),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
