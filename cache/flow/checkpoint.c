@@ -366,12 +366,14 @@ int checkpoints_start(struct checkpoints *c)
 int checkpoints_stop(struct checkpoints *c)
 {
 	lock_take(&c->lock);
-	bool running = c->locked.started && !c->locked.stopping;
+	bool running = c->locked.started && !c->locked.stopping, first = !c->locked.stopping;
 	c->locked.stopping = true;
 	wakeup_all(&c->wake);
 	lock_drop(&c->lock);
 	if (running)
 		pthread_join(c->thread, NULL);
+	else if (first)
+		run_round(c); /* never started, but what cache_open did is to last */
 
 	lock_take(&c->lock);
 	c->locked.stopped = true;
