@@ -21,6 +21,8 @@
 #include "survey.h"
 #include "sweep.h"
 
+#define META_KNOWN "known"
+
 static int fail(struct buf *why, int error, const char *what, const char *folder)
 {
 	buf_printf(why, "%s %s: %s", what, folder, strerror(-error));
@@ -114,14 +116,29 @@ static int open_stores(struct cache *cache, enum index_start *start, struct buf 
 	return r;
 }
 
+/* Did the bucket ever answer this cache? An index alone does not say so: the first start may have failed. */
+static int is_known(struct cache *cache, bool *known)
+{
+	struct buf value AUTO_BUF = BUF_EMPTY;
+	struct txn *txn AUTO_ABORT = NULL;
+	int r = txn_begin_read(cache->flow.index, &txn);
+	if (!r)
+		r = meta_get(txn, META_KNOWN, &value);
+	*known = r == 0;
+	return r == -ENOENT ? 0 : r;
+}
+
 /* A bucket that this cache does not know must answer; one that it knows may be away, but not refuse us. */
-static int probe(struct cache *cache, enum index_start start, struct buf *why)
+static int probe(struct cache *cache, bool *known, struct buf *why)
 {
 	struct bucket *bucket = cache->flow.bucket;
-	int r = bucket_start(bucket);
+	int r = is_known(cache, known);
+	if (r)
+		return fail(why, r, "cannot read the index in", cache->config->cache);
+	r = bucket_start(bucket);
 	if (!r)
 		r = bucket_probe(bucket);
-	if (r == -EHOSTDOWN && start != INDEX_NEW) {
+	if (r == -EHOSTDOWN && *known) {
 		log_warn("bucket: not reachable, going on with what the cache has error=%s", bucket_why());
 		return 0;
 	}
@@ -144,10 +161,12 @@ static int adopt_root(struct cache *cache)
 	root.uid = c->uid;
 	root.gid = c->gid;
 	r = nodes_put(txn, &root);
+	if (!r)
+		r = meta_put(txn, META_KNOWN, "1", 1);
 	return r ? r : txn_commit(&txn);
 }
 
-static int open_parts(struct cache *cache, enum index_start start)
+static int open_parts(struct cache *cache, enum index_start start, bool known)
 {
 	struct flow *flow = &cache->flow;
 	int r = nodes_open(flow, &flow->nodes);
@@ -161,7 +180,7 @@ static int open_parts(struct cache *cache, enum index_start start)
 		r = sends_open(flow, &flow->sends);
 	if (!r)
 		r = survey_open(cache, &cache->survey);
-	if (!r && start == INDEX_NEW)
+	if (!r && !known)
 		r = adopt_root(cache);
 	if (!r && start != INDEX_NEW && start != INDEX_CLEAN)
 		r = sweep_run(flow);
@@ -171,6 +190,7 @@ static int open_parts(struct cache *cache, enum index_start start)
 int cache_open(const struct cache_config *config, struct cache **out, struct buf *why)
 {
 	enum index_start start = INDEX_NEW;
+	bool known = false;
 	struct cache *cache = calloc(1, sizeof *cache);
 	if (!cache)
 		return -ENOMEM;
@@ -183,9 +203,9 @@ int cache_open(const struct cache_config *config, struct cache **out, struct buf
 	if (!r)
 		r = open_stores(cache, &start, why);
 	if (!r)
-		r = probe(cache, start, why);
+		r = probe(cache, &known, why);
 	if (!r) {
-		r = open_parts(cache, start);
+		r = open_parts(cache, start, known);
 		if (r)
 			fail(why, r, "cannot open the cache in", config->cache);
 	}
