@@ -176,29 +176,20 @@ struct part {
 	char etag[ETAG_BYTES];
 };
 int bucket_upload_part(struct bucket *b, const struct part_request *request, struct part *out) MUST_CHECK;
-/* parts in ascending order. An answer that is lost after it took effect, or NoSuchUpload after a
- * retry, is settled with a HEAD (size and multipart ETag must fit). */
-int bucket_upload_complete(struct bucket *b, const char *key, const char *id, const struct part *parts,
-			   size_t count, uint64_t size_bytes, struct object *out) MUST_CHECK;
+struct complete_request {
+	const char *key, *id;
+	const struct part *parts; /* in ascending order */
+	size_t count;
+	uint64_t size_bytes;
+};
+/* An answer that is lost after it took effect, or NoSuchUpload after a retry, is settled with a HEAD (size and
+ * multipart ETag must fit). */
+int bucket_upload_complete(struct bucket *b, const struct complete_request *request,
+			   struct object *out) MUST_CHECK;
 /* 0 also when there is no such upload. */
 int bucket_upload_abort(struct bucket *b, const char *key, const char *id) MUST_CHECK;
 /* The uploads under way for exactly this key. visit returns 0 to go on. */
 typedef int upload_visit(void *arg, const char *id, int64_t initiated_ns);
 int bucket_upload_list(struct bucket *b, const char *key, upload_visit *visit, void *arg) MUST_CHECK;
-
-/* -- state and counters -- */
-
-enum bucket_op {
-	BUCKET_GET, BUCKET_HEAD, BUCKET_LIST, BUCKET_PUT, BUCKET_COPY, BUCKET_REMOVE,
-	BUCKET_UPLOAD_CREATE, BUCKET_UPLOAD_PART, BUCKET_UPLOAD_COMPLETE, BUCKET_UPLOAD_ABORT,
-	BUCKET_UPLOAD_LIST, BUCKET_OPS
-};
-struct bucket_stats {
-	uint64_t calls[BUCKET_OPS], failures[BUCKET_OPS], retries;
-	uint64_t bytes_in, bytes_out;
-	bool breaker_open;
-};
-const char *bucket_op_name(enum bucket_op op);
-void bucket_stats_read(struct bucket *b, struct bucket_stats *out);
 
 #endif

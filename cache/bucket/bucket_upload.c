@@ -105,15 +105,12 @@ int bucket_upload_abort(struct bucket *b, const char *key, const char *id)
 /* -- complete -- */
 
 struct complete_call {
-	const char *key, *id;
-	const struct part *parts;
-	size_t count;
-	uint64_t size_bytes;
+	const struct complete_request *request;
 	struct object *out;
 };
 
 /* false: the parts' ETags are no MD5s. */
-static bool etag_of_parts(const struct complete_call *p, char etag[ETAG_BYTES])
+static bool etag_of_parts(const struct complete_request *p, char etag[ETAG_BYTES])
 {
 	EVP_MD_CTX *md = EVP_MD_CTX_new();
 	unsigned char bytes[EVP_MAX_MD_SIZE];
@@ -139,9 +136,9 @@ static bool is_settled(struct bucket *b, const struct complete_call *p)
 	struct object object;
 
 	memset(&object, 0, sizeof(object));
-	if (!etag_of_parts(p, etag) || b->impl.ops->head(b->impl.self, p->key, &object) != 0)
+	if (!etag_of_parts(p->request, etag) || b->impl.ops->head(b->impl.self, p->request->key, &object) != 0)
 		return false;
-	if (object.size_bytes != p->size_bytes || strcmp(object.etag, etag) != 0)
+	if (object.size_bytes != p->request->size_bytes || strcmp(object.etag, etag) != 0)
 		return false;
 	*p->out = object;
 	return true;
@@ -155,10 +152,10 @@ static int attempt_complete(struct call *c, void *arg)
 	int r;
 
 	memset(p->out, 0, sizeof(*p->out));
-	r = b->impl.ops->upload_complete(b->impl.self, p->key, p->id, p->parts, p->count, p->out);
-	if (r == 0 && p->out->size_bytes != 0 && p->out->size_bytes != p->size_bytes)
+	r = b->impl.ops->upload_complete(b->impl.self, p->request->key, p->request->id, p->request->parts, p->request->count, p->out);
+	if (r == 0 && p->out->size_bytes != 0 && p->out->size_bytes != p->request->size_bytes)
 		return fault_set(-EPROTO, false,
-				 "the parts of %s do not make the object that was sent", p->key);
+				 "the parts of %s do not make the object that was sent", p->request->key);
 	if (r != -ENOMSG && (r == 0 || !fault_of_thread()->again))
 		return r;
 	before = *fault_of_thread();
@@ -168,20 +165,18 @@ static int attempt_complete(struct call *c, void *arg)
 	return r;
 }
 
-int bucket_upload_complete(struct bucket *b, const char *key, const char *id,
-			   const struct part *parts, size_t count, uint64_t size_bytes,
-			   struct object *out)
+int bucket_upload_complete(struct bucket *b, const struct complete_request *request, struct object *out)
 {
-	struct complete_call p = {key, id, parts, count, size_bytes, out};
-	int r = door_key(b, key);
+	struct complete_call p = {request, out};
+	int r = door_key(b, request->key);
 
-	assert(id && id[0] && count >= 1);
-	for (size_t i = 1; i < count; i++)
-		assert(parts[i - 1].number < parts[i].number);
+	assert(request->id && request->id[0] && request->count >= 1);
+	for (size_t i = 1; i < request->count; i++)
+		assert(request->parts[i - 1].number < request->parts[i].number);
 	if (r == 0)
-		r = door_run(b, BUCKET_UPLOAD_COMPLETE, key, attempt_complete, &p);
+		r = door_run(b, BUCKET_UPLOAD_COMPLETE, request->key, attempt_complete, &p);
 	if (r == 0)
-		out->size_bytes = size_bytes;
+		out->size_bytes = request->size_bytes;
 	return r;
 }
 

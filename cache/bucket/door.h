@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include "breaker.h"
 #include "cache/base/lock.h"
+#include "bucket_stats.h"
 #include "ops.h"
 
 struct bucket {

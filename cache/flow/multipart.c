@@ -289,7 +289,8 @@ static int complete(struct sends *s, const struct stream *st, struct object *out
 		parts[i].number = i + 1;
 		memcpy(parts[i].etag, st->parts[i].etag, sizeof(parts[i].etag));
 	}
-	int r = bucket_upload_complete(s->flow->bucket, st->key, st->id, parts, count, st->end, out);
+	const struct complete_request request = {st->key, st->id, parts, count, st->end};
+	int r = bucket_upload_complete(s->flow->bucket, &request, out);
 	free(parts);
 	return r;
 }

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "cache/base/buf.h"
-#include "cache/bucket/bucket.h"
+#include "cache/bucket/bucket_stats.h"
 
 struct store;
 

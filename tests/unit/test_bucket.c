@@ -636,7 +636,7 @@ static void lost_completes_are_settled(void **state)
 		strcpy(script.head.etag, WHOLE);
 		if (!rows[i].etag_fits)
 			script.head.etag[0] = 'x';
-		assert_int_equal(bucket_upload_complete(bucket, "key", "id", parts, 2, 8, &object),
+		assert_int_equal(bucket_upload_complete(bucket, &(struct complete_request){"key", "id", parts, 2, 8}, &object),
 				 rows[i].result);
 		if (rows[i].result == 0)
 			assert_string_equal(object.etag, script.head.etag);
@@ -648,7 +648,7 @@ static void lost_completes_are_settled(void **state)
 	begin(5000, &gone, 1);
 	script.head_result = 1;
 	strcpy(parts[0].etag, "kms");
-	assert_int_equal(bucket_upload_complete(bucket, "key", "id", parts, 2, 8, &object),
+	assert_int_equal(bucket_upload_complete(bucket, &(struct complete_request){"key", "id", parts, 2, 8}, &object),
 			 -ENOMSG);
 	finish();
 }

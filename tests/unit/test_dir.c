@@ -388,12 +388,12 @@ static void uploads_become_objects(void **state)
 	assert_string_equal(list, "");
 	free(list);
 
-	assert_int_equal(bucket_upload_complete(bucket, "v/\nkey", id, parts, 3, 11, &object), 0);
+	assert_int_equal(bucket_upload_complete(bucket, &(struct complete_request){"v/\nkey", id, parts, 3, 11}, &object), 0);
 	assert_int_equal(object.size_bytes, 11);
 	assert_int_equal(get(&t, "v/\nkey", 0, 0, object.etag), 0);
 	assert_string_equal(t.bytes, "onetwothree");
 	/* The answer was lost: the same again tells the same. */
-	assert_int_equal(bucket_upload_complete(bucket, "v/\nkey", id, parts, 3, 11, &again), 0);
+	assert_int_equal(bucket_upload_complete(bucket, &(struct complete_request){"v/\nkey", id, parts, 3, 11}, &again), 0);
 	assert_string_equal(again.etag, object.etag);
 	assert_int_equal(part("v/\nkey", id, 1, "one", &parts[0]), -ENOMSG);
 	assert_int_equal(bucket_upload_abort(bucket, "v/\nkey", id), 0);
@@ -421,9 +421,9 @@ static void an_upload_is_not_what_it_seems(void **state)
 	assert_int_equal(part("k", id, 1, "new", &parts[0]), 0);
 	assert_int_equal(part("k", id, 2, "new", &parts[1]), 0);
 	strcpy(parts[1].etag, parts[0].etag);
-	assert_int_equal(bucket_upload_complete(bucket, "k", id, parts, 2, 6, &object), -ENOMSG);
+	assert_int_equal(bucket_upload_complete(bucket, &(struct complete_request){"k", id, parts, 2, 6}, &object), -ENOMSG);
 	assert_int_equal(bucket_upload_abort(bucket, "k", id), 0);
-	assert_int_equal(bucket_upload_complete(bucket, "k", id, parts, 2, 6, &object), -ENOMSG);
+	assert_int_equal(bucket_upload_complete(bucket, &(struct complete_request){"k", id, parts, 2, 6}, &object), -ENOMSG);
 	assert_int_equal(bucket_head(bucket, "k", &object), 0);
 	assert_int_equal(object.size_bytes, 6);
 }
