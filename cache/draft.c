@@ -276,8 +276,10 @@ void draft_revert_locked(struct node *node)
 		node->locked.blob = node->locked.published_blob;
 		node->locked.reserved = node->locked.published_reserved;
 		node->locked.published_reserved = 0;
-	} else if (space_of(node->locked.published_size) < node->locked.reserved) {
-		/* the bytes behind the published ones are cut at the next append */
+	}
+	if (node->locked.content != CONTENT_REMOTE &&
+	    space_of(node->locked.published_size) < node->locked.reserved) {
+		/* appended; the bytes behind the published ones are cut at the next append */
 		space_release(flow->evicts,
 			      node->locked.reserved - space_of(node->locked.published_size));
 		node->locked.reserved = space_of(node->locked.published_size);
@@ -286,5 +288,6 @@ void draft_revert_locked(struct node *node)
 	node->locked.draft = false;
 	node->locked.draft_error = 0;
 	node->locked.draft_mtime_ns = 0;
+	node->locked.draft_reverts++;
 	node_check_locked(node);
 }

@@ -1,6 +1,7 @@
 /* Open files. A write handle changes a draft (draft.h); what is common to all handles of a file is the live
  * node, what belongs to one handle is only that it is poisoned: once a write of it failed, nothing that comes through
- * it is ever committed. */
+ * it is ever committed. A draft is thrown away as a whole, with what other handles wrote into it: they are poisoned
+ * when they come the next time. */
 #include "file.h"
 
 #include <assert.h>
@@ -21,6 +22,9 @@ struct file {
 	struct node *node;
 	bool writable;
 	atomic_int poisoned; /* 0 or -errno */
+	/* node.lock */
+	bool unflushed;   /* it changed something since its last flush */
+	uint64_t reverts; /* the node's draft_reverts then */
 };
 
 uint64_t file_ino(const struct file *file)
@@ -61,6 +65,8 @@ static int draft_retry(struct node *node, struct draft_room *room, const struct 
 				room->have += more;
 		}
 		lock_take(&node->lock);
+		if (!r && node->locked.gone)
+			r = -ENOENT;
 		if (r)
 			return r;
 	}
@@ -82,6 +88,23 @@ static int poison(struct file *file, int error)
 	if (error)
 		atomic_store(&file->poisoned, error);
 	return error;
+}
+
+static void note_change(struct file *file, const struct node *node)
+{
+	file->unflushed = true;
+	file->reverts = node->locked.draft_reverts;
+}
+
+/* draft_change by way of a handle. */
+static int file_change_locked(struct file *file, struct node *node, const struct draft_change *change)
+	REQUIRES(&node->lock)
+{
+	bool lost = file->unflushed && file->reverts != node->locked.draft_reverts;
+	int r = lost ? -EIO : draft_change(node, change);
+	if (!r && !file->unflushed)
+		note_change(file, node);
+	return r;
 }
 
 static int run_truncate(struct node *node, const struct draft_change *change, struct draft_room *room)
@@ -127,12 +150,17 @@ int file_open(struct cache *cache, uint64_t ino, int flags, struct file **out)
 	lock_take(&node->lock);
 	if (!r && node->locked.gone)
 		r = -ENOENT;
-	if (!r && writable && (flags & O_TRUNC) && node->locked.size) {
+	bool truncate = !r && writable && (flags & O_TRUNC) && node->locked.size;
+	if (truncate) {
 		const struct draft_change change = {run_truncate, 0, 0, NULL};
 		r = draft_change(node, &change);
 	}
 	if (!r)
 		r = new_file(cache, node, writable, out);
+	if (!r && truncate)
+		note_change(*out, node);
+	if (r && !node->locked.writers)
+		draft_revert_locked(node);
 	lock_drop(&node->lock);
 	if (r)
 		node_put(&node);
@@ -170,7 +198,8 @@ void file_close(struct file **file)
 	node->locked.opens--;
 	node->locked.writers -= f->writable;
 	if (node->locked.draft && !node->locked.writers) {
-		if (!node->locked.orphan && !node->locked.draft_error)
+		bool seen = !node->locked.orphan || node->locked.opens; /* by whoever reads on */
+		if (seen && !node->locked.draft_error)
 			r = draft_publish_locked(node);
 		reverted = node->locked.draft;
 		draft_revert_locked(node);
@@ -187,7 +216,8 @@ void file_close(struct file **file)
 	lock_drop(&node->lock);
 	if (reverted)
 		file_changed(f->cache, node_ino(node));
-	send_kick(f->cache->flow.sends);
+	if (f->writable)
+		send_kick(f->cache->flow.sends); /* it may have waited for the first flush of a new file */
 	node_put(&node);
 	free(f);
 }
@@ -283,14 +313,15 @@ static int run_write(struct node *node, const struct draft_change *change, struc
 int file_write(struct file *file, uint64_t offset, uint64_t length, const struct write_source *source)
 {
 	const struct draft_change change = {run_write, offset, offset + length, source};
+	struct node *node = file->node;
 	int r = atomic_load(&file->poisoned);
 	if (r || !length)
 		return r;
 	if (change.end < offset || change.end > INT64_MAX)
 		return -EFBIG;
-	lock_take(&file->node->lock);
-	r = draft_change(file->node, &change);
-	lock_drop(&file->node->lock);
+	lock_take(&node->lock);
+	r = file_change_locked(file, node, &change);
+	lock_drop(&node->lock);
 	return poison(file, r);
 }
 
@@ -306,7 +337,10 @@ int file_truncate(struct cache *cache, uint64_t ino, struct file *file, uint64_t
 	if (r)
 		return r;
 	lock_take(&node->lock);
-	r = node->locked.gone ? -ENOENT : draft_change(node, &change);
+	if (file)
+		r = file_change_locked(file, node, &change);
+	else
+		r = node->locked.gone ? -ENOENT : draft_change(node, &change);
 	if (!r && !file)
 		r = draft_publish_locked(node); /* no flush will come */
 	if (r && !node->locked.writers)
@@ -327,6 +361,7 @@ static int run_allocate(struct node *node, const struct draft_change *change, st
 int file_allocate(struct file *file, int mode, uint64_t offset, uint64_t length)
 {
 	const struct draft_change change = {run_allocate, 0, offset + length, NULL};
+	struct node *node = file->node;
 	int r = atomic_load(&file->poisoned);
 	if (mode & ~FALLOC_FL_KEEP_SIZE)
 		return -EOPNOTSUPP;
@@ -341,9 +376,9 @@ int file_allocate(struct file *file, int mode, uint64_t offset, uint64_t length)
 			space_release(file->cache->flow.evicts, length);
 		return r;
 	}
-	lock_take(&file->node->lock);
-	r = draft_change(file->node, &change);
-	lock_drop(&file->node->lock);
+	lock_take(&node->lock);
+	r = file_change_locked(file, node, &change);
+	lock_drop(&node->lock);
 	return poison(file, r);
 }
 
@@ -356,13 +391,21 @@ static int publish(struct file *file, uint64_t *version)
 	int r = atomic_load(&file->poisoned);
 	bool reverted = false;
 	lock_take(&node->lock);
-	if (!r)
+	if (!r && file->unflushed && file->reverts != node->locked.draft_reverts)
+		r = -EIO;
+	/* Without draft_error nothing of a poisoned handle is in the draft: it is others'. */
+	bool revert = node->locked.draft_error;
+	if (!r) {
 		r = draft_publish_locked(node);
-	if (r) {
-		poison(file, r);
+		revert |= r != 0;
+	}
+	if (revert) {
 		reverted = node->locked.draft;
 		draft_revert_locked(node);
 	}
+	poison(file, r);
+	if (!r)
+		file->unflushed = false;
 	*version = node->locked.content == CONTENT_DIRTY ? node->locked.version : 0;
 	if (node->locked.orphan)
 		*version = 0;

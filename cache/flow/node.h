@@ -63,6 +63,7 @@ struct node {
 		int draft_error;         /* poisoned: the flush fails with it */
 		int64_t draft_mtime_ns;  /* 0 = the record's mtime holds */
 		uint64_t draft_written;  /* [0, this) was written in order since the blob was new */
+		uint64_t draft_reverts;  /* drafts thrown away so far: what other handles wrote was in them too */
 		struct fill *fill;
 		struct stream *stream;
 	} locked;
