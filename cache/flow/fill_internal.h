@@ -27,6 +27,7 @@ struct fill_task {
 	/* node.lock for the planner; the worker that runs it reads them without */
 	bool busy;  /* queued or running */
 	bool ahead; /* nobody waits for it */
+	bool outdated; /* the node was seen to want something else */
 	uint64_t start, end, at; /* [start, at) is written */
 	uint64_t version;        /* what it fetches; current as long as the node agrees */
 	char etag[ETAG_BYTES];

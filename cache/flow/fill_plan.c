@@ -100,6 +100,7 @@ static void task_make(struct fill_task *task, const struct node *node, struct ra
 {
 	task->busy = true;
 	task->ahead = ahead;
+	task->outdated = false;
 	task->start = task->at = range.start;
 	task->end = range.end;
 	task->version = node->locked.version;

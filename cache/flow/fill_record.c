@@ -62,7 +62,8 @@ static bool agrees(const struct fill *fill, const struct node *node, const struc
 	       (!record->etag[0] || strcmp(record->etag, node->locked.etag) == 0);
 }
 
-/* What the object says of the file it was. Never setuid or setgid: whoever may write to the bucket does not get to give
+/* What the object says of the file it was; where somebody has changed the guess here (ctime is not what the listing
+ * said any more), only whether it is a symlink. Never setuid or setgid: whoever may write to the bucket does not get to give
  * programs away. True: something that a caller may have seen is different now. */
 static bool attrs_apply(struct node_record *record, const struct object_attrs *attrs)
 {
@@ -73,13 +74,16 @@ static bool attrs_apply(struct node_record *record, const struct object_attrs *a
 	record->flags &= ~(uint32_t)NODE_GUESSED;
 	if (!attrs->valid)
 		return false;
-	record->mode = (record->mode & S_IFMT) | (attrs->mode & 01777);
+	bool untouched = record->ctime_ns == record->mtime_ns;
+	if (untouched) {
+		record->mode = (record->mode & S_IFMT) | (attrs->mode & 01777);
+		record->uid = attrs->uid;
+		record->gid = attrs->gid;
+	}
+	if (untouched && attrs->mtime_ns)
+		record->mtime_ns = attrs->mtime_ns;
 	if (S_ISLNK(attrs->mode) && record->size > 0 && record->size < 4096)
 		record->mode = S_IFLNK | 0777;
-	record->uid = attrs->uid;
-	record->gid = attrs->gid;
-	if (attrs->mtime_ns)
-		record->mtime_ns = attrs->mtime_ns;
 	return record->mode != before.mode || record->uid != before.uid || record->gid != before.gid ||
 	       record->mtime_ns != before.mtime_ns;
 }
@@ -151,14 +155,18 @@ int fill_record_locked(struct fill *fill, struct node *node)
 	return 0;
 }
 
+/* At once, not after a checkpoint: no record has ever named it, and on a full disk there may be no checkpoint before
+ * something goes. */
 static void drop_locked(struct fill *fill, struct node *node) REQUIRES(&node->lock);
 static void drop_locked(struct fill *fill, struct node *node)
 {
-	struct checkpoints *checkpoints = node->flow->checkpoints;
 	uint64_t *account = fill_record_account(node, fill->made);
+	int error = blob_drop(node->flow->blobs, fill->made);
 
-	checkpoint_condemn(checkpoints, fill->made, *account);
-	checkpoint_kick(checkpoints);
+	if (error) /* still there, so still accounted for; the next start sweeps it */
+		log_warn("fill: cannot drop a blob blob=%" PRIu64 " error=%s", fill->made, strerror(-error));
+	else
+		space_release(node->flow->evicts, *account);
 	*account = 0;
 	node->locked.published_blob = 0;
 	ranges_clear(&node->locked.present);

@@ -19,7 +19,7 @@
 #include "cache/base/clock.h"
 #include "cache/base/log.h"
 
-enum { TRIES_MAX = 8, PAUSE_MS = 250 };
+enum { TRIES_MAX = 8, PAUSE_MS = 250, DISK_WAIT_MS = 3000 };
 
 bool fill_task_current(const struct fill_task *task, const struct node *node)
 {
@@ -36,7 +36,8 @@ static int check_answer(struct fill_task *task, struct node *node, const struct 
 {
 	char *etag = node->locked.etag;
 
-	if (!fill_task_current(task, node))
+	task->outdated = !fill_task_current(task, node);
+	if (task->outdated)
 		return -ECANCELED;
 	if (object->size_bytes != node->locked.size)
 		return -ESTALE;
@@ -86,16 +87,13 @@ static int task_take(struct sink *sink, uint64_t offset, const void *bytes, size
 	if (offset != task->at || length > task->end - offset)
 		return -EPROTO;
 	int error = blob_write(task->open->fd, offset, bytes, length);
-	if (error == -ENOSPC) {
-		space_disk_full(node->flow->evicts);
-		error = blob_write(task->open->fd, offset, bytes, length);
-	}
 	if (error)
 		return error;
 
 	list_init(&ready);
 	lock_take(&node->lock);
-	error = fill_task_current(task, node) ? 0 : -ECANCELED;
+	task->outdated = !fill_task_current(task, node);
+	error = task->outdated ? -ECANCELED : 0;
 	if (!error)
 		error = ranges_add(&node->locked.present, offset, offset + length);
 	if (!error) {
@@ -144,7 +142,8 @@ static int admit_locked(struct fill_task *task, struct node *node)
 {
 	int error = -EAGAIN;
 
-	if (!fill_task_current(task, node))
+	task->outdated = !fill_task_current(task, node);
+	if (task->outdated)
 		return -ECANCELED;
 	for (int tries = 0; error == -EAGAIN && tries < 3; tries++)
 		error = blob_ready_locked(task->fill, node);
@@ -153,6 +152,30 @@ static int admit_locked(struct fill_task *task, struct node *node)
 	task->open = open_blob_get(node->locked.open);
 	node->locked.reserved += fill_cost(task->start, task->end);
 	return 0;
+}
+
+/* Returns early when the fills stop. */
+static void pause_for(struct fills *f, int64_t ms)
+{
+	int64_t until = clock_ms() + ms;
+
+	lock_take(&f->lock);
+	while (!f->stopping && wakeup_wait_until(&f->stopped, &f->lock, until))
+		;
+	lock_drop(&f->lock);
+}
+
+/* The disk is full though there was room by our count: what can be evicted makes way, which takes a moment. False:
+ * it has taken too long. */
+static bool wait_for_disk(struct fill_task *task, int64_t until_ms)
+{
+	struct fills *f = task->fill->fills;
+
+	if (f->stopping || clock_ms() >= until_ms)
+		return false;
+	space_disk_full(f->flow->evicts);
+	pause_for(f, PAUSE_MS);
+	return true;
 }
 
 /* Room and a blob. Readahead that finds no room is not worth waiting for: -EAGAIN, for those who joined it. */
@@ -173,41 +196,33 @@ static int admit(struct fill_task *task)
 	if (error)
 		return error;
 
-	for (int tries = 0; tries < 2; tries++) {
+	int64_t until_ms = clock_ms() + DISK_WAIT_MS;
+	do {
 		lock_take(&node->lock);
 		error = admit_locked(task, node);
 		lock_drop(&node->lock);
-		if (error != -ENOSPC)
-			break;
-		space_disk_full(flow->evicts);
-	}
+	} while (error == -ENOSPC && wait_for_disk(task, until_ms));
 	if (error)
 		space_release(flow->evicts, bytes);
 	return error;
 }
 
-/* Returns early when the fills stop. */
-static void pause_for(struct fills *f, int64_t ms)
-{
-	int64_t until = clock_ms() + ms;
-
-	lock_take(&f->lock);
-	while (!f->stopping && wakeup_wait_until(&f->stopped, &f->lock, until))
-		;
-	lock_drop(&f->lock);
-}
-
 static int get(struct fill_task *task, const char *key)
 {
-	struct get_request request = {
-		.key = key,
-		.offset = task->at,
-		.length = task->end - task->at,
-		.etag = task->etag,
-		.sink = &task->sink,
-	};
-	int error = bucket_get(task->fill->node->flow->bucket, &request);
+	struct flow *flow = task->fill->fills->flow;
+	int64_t until_ms = clock_ms() + DISK_WAIT_MS;
+	int error;
 
+	do {
+		struct get_request request = {
+			.key = key,
+			.offset = task->at,
+			.length = task->end - task->at,
+			.etag = task->etag,
+			.sink = &task->sink,
+		};
+		error = bucket_get(flow->bucket, &request);
+	} while (error == -ENOSPC && wait_for_disk(task, until_ms));
 	return !error && task->at != task->end ? -EPROTO : error;
 }
 
@@ -272,7 +287,7 @@ static void settle_locked(struct fill_task *task, struct node *node, int error, 
 		fill_fail_locked(fill, 0, UINT64_MAX, -ECANCELED, ready);
 	else if (node->locked.content != CONTENT_REMOTE || node->locked.draft || node->locked.gone)
 		fill_fail_locked(fill, 0, UINT64_MAX, 0, ready);
-	else if (error && error != -EAGAIN && current)
+	else if (error && error != -EAGAIN && !task->outdated && current)
 		fill_fail_locked(fill, task->at, task->end, error == -ECANCELED ? error : -EIO, ready);
 	covered(fill, node, ready);
 	if (!list_empty(&fill->waits))
@@ -367,6 +382,8 @@ void fill_task_run(struct fill_task *task)
 	if (changed && flow->changed)
 		flow->changed(flow->changed_arg, ino);
 	fill_answer(&ready);
+	if (error == -ENOSPC) /* once more: what was given up just now is what the evictor needs to commit */
+		space_disk_full(flow->evicts);
 	if (last)
 		fill_free(fill);
 }

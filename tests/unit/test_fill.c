@@ -588,6 +588,31 @@ static void the_first_answer_says_what_it_is(void **state)
 	rig_check_space(r);
 }
 
+static void what_was_set_here_stays(void **state)
+{
+	struct rig *r = *state;
+	const struct object_attrs attrs = { true, S_IFREG | 0755, 33, 34, 1234567890123456789 };
+	struct txn *txn;
+	rig_start(r);
+	uint64_t ino = rig_file(r, "a", 1000, 17, NODE_GUESSED);
+	faulty_attrs(r->faulty, "a", &attrs);
+	struct node_record record = rig_record(r, ino);
+	record.mode = S_IFREG | 0600; /* as chmod(2) does */
+	record.ctime_ns = clock_wall_ns();
+	assert_int_equal(txn_begin_write(r->cache.flow.index, &txn), 0);
+	assert_int_equal(nodes_put(txn, &record), 0);
+	assert_int_equal(txn_commit(&txn), 0);
+
+	struct node *node = rig_node(r, ino);
+	assert_int_equal(fill_attrs(r->cache.flow.fills, node), 0);
+	rig_rest(node);
+	node_put(&node);
+	record = rig_record(r, ino);
+	assert_int_equal(record.mode, S_IFREG | 0600);
+	assert_int_equal(record.uid, 0);
+	assert_int_equal(record.flags & NODE_GUESSED, 0);
+}
+
 /* -- room -- */
 
 static void the_limit_holds_while_filling(void **state)
@@ -691,6 +716,7 @@ int main(void)
 		TEST(a_content_that_ends_frees_its_readers),
 		TEST(a_draft_lies_over_a_fill),
 		TEST(the_first_answer_says_what_it_is),
+		TEST(what_was_set_here_stays),
 		TEST(the_limit_holds_while_filling),
 		TEST(stop_answers_everybody),
 	};
