@@ -200,32 +200,45 @@ int steady_decode(struct steady *out, const void *bytes, size_t length)
 	return 0;
 }
 
-/* Exchanged where the filesystem can; replaced where it cannot, or where there is none yet. */
-static int put_in_place(int folder_fd)
+static int write_spare(int folder_fd, const uint8_t bytes[STEADY_BYTES])
 {
-	if (renameat2(folder_fd, "steady.old", folder_fd, "steady", RENAME_EXCHANGE) == 0)
-		return 0;
-	return renameat(folder_fd, "steady.old", folder_fd, "steady") == 0 ? 0 : -errno;
+	AUTO_CLOSE int fd =
+	    openat(folder_fd, "steady.old", O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -errno;
+	int rc = write_all(fd, bytes, STEADY_BYTES, 0);
+	if (rc == 0 && (ftruncate(fd, STEADY_BYTES) != 0 || fsync(fd) != 0))
+		rc = -errno;
+	return rc;
+}
+
+/* Exchanged where the filesystem can; replaced where it cannot, or where there is none yet. *used:
+ * no spare is left. */
+static int put_in_place(int folder_fd, bool *used)
+{
+	*used = renameat2(folder_fd, "steady.old", folder_fd, "steady", RENAME_EXCHANGE) != 0;
+	if (*used && renameat(folder_fd, "steady.old", folder_fd, "steady") != 0)
+		return -errno;
+	return 0;
 }
 
 int steady_write(int folder_fd, const struct steady *steady, bool *unsure)
 {
 	uint8_t bytes[STEADY_BYTES];
+	bool used = false;
 	*unsure = false;
-	AUTO_CLOSE int fd =
-	    openat(folder_fd, "steady.old", O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return -errno;
 	steady_encode(bytes, steady);
-	int rc = write_all(fd, bytes, sizeof(bytes), 0);
-	if (rc == 0 && (ftruncate(fd, STEADY_BYTES) != 0 || fsync(fd) != 0))
-		rc = -errno;
+	int rc = write_spare(folder_fd, bytes);
 	if (rc == 0)
-		rc = put_in_place(folder_fd);
+		rc = put_in_place(folder_fd, &used);
 	if (rc == 0 && fsync(folder_fd) != 0) {
 		*unsure = true;
 		rc = -errno;
 	}
+	/* The next one must not need room that the disk may not have by then. Without it, it may
+	 * work still. */
+	if (rc == 0 && used && write_spare(folder_fd, bytes) != 0)
+		unlinkat(folder_fd, "steady.old", 0);
 	return rc;
 }
 

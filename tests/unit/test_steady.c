@@ -86,6 +86,8 @@ static void on_disk(void **state)
 		assert_int_equal(steady_write(folder, &steady, &unsure), 0);
 		assert_int_equal(steady_read(folder, &back), 0);
 		assert_string_equal(back.boot_id, steady.boot_id);
+		/* the next one needs no room */
+		assert_int_equal(faccessat(folder, "steady.old", W_OK, 0), 0);
 		if (i == 0)
 			assert_int_equal(unlinkat(folder, "steady.old", 0), 0);
 	}
