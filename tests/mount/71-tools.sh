@@ -10,9 +10,9 @@ mkdir "$MNT/rsync" "$MNT/tar"
 rsync -aHAX "$T/tree/" "$MNT/rsync/"
 expect_same_tree "$T/tree" "$MNT/rsync"
 rsync -a --inplace --append-verify "$T/tree/" "$MNT/rsync/"
-tar -C "$T/tree" -cf - . | tar -C "$MNT/tar" -xpf -
+tar -C "$T/tree" --format=posix -cf - . | tar -C "$MNT/tar" -xpf -
 expect_same_tree "$T/tree" "$MNT/tar"
-tar -C "$MNT/tar" -cf "$T/back.tar" .
+tar -C "$MNT/tar" --format=posix -cf "$T/back.tar" .
 tar -C "$MNT/tar" --compare -f "$T/back.tar"
 expect_eq "$(find "$MNT/tar" -type f -newermt 2024-06-01 | wc -l)" \
 	"$(find "$T/tree" -type f -newermt 2024-06-01 | wc -l)" "find -newermt"

@@ -1,0 +1,45 @@
+#!/bin/bash
+# kill -9 at any instant: whatever a call acknowledged is there afterwards, whole, without an fsync.
+. "$(dirname "$0")/../support/lib.sh"
+
+start_rgw
+start_proxy
+faults 'PUT|POST . latency=100'
+mkdir "$T/work" "$T/said.d"
+writer() { # "w NAME SUM" after the last call about NAME, "D NAME" before and "d NAME" after its removal
+	local i=0 name victim
+	while :; do
+		i=$((i + 1)) name=r$1-$i victim=r$1-$((i - 2))
+		head -c $((RANDOM * 6)) /dev/urandom >"$T/work/f"
+		mkdir "$MNT/$name" && cp -a "$T/work/f" "$MNT/$name/tmp" && mv "$MNT/$name/tmp" "$MNT/$name/f" || return 0
+		echo "w $name $(md5sum <"$T/work/f" | cut -d' ' -f1)"
+		if ((i % 4 == 0)); then
+			echo "D $victim"
+			rm -r "${MNT:?}/$victim" || return 0
+			echo "d $victim"
+		fi
+	done
+}
+check() { grep -q . /dev/null; mkdir -p $T/under; mount --bind $T $T/under 2>/dev/null; ls $T/under/mnt >&2; umount $T/under; 
+	local what name sum
+	while read -r what name sum; do
+		case $what in
+		w) grep -qx "D $name" "$T"/said.d/* || expect_eq "$(md5sum <"$MNT/$name/f" | cut -d' ' -f1)" "$sum" "$name" ;;
+		d) [ ! -e "$MNT/$name/f" ] || fail "came back: $name" ;;
+		esac
+	done < <(cat "$T"/said.d/*)
+}
+start_mount
+for round in 1 2 3 4; do
+	writer $round >"$T/said.d/$round" 2>/dev/null &
+	sleep 1.$RANDOM
+	kill_mount
+	wait $! || :
+	start_mount
+	expect_ge "$(wc -l <"$T/said.d/$round")" 3 "calls acknowledged in round $round"
+	check
+done
+faults
+wait_uploaded
+bucket_diff "$MNT"
+check
