@@ -7,8 +7,9 @@
  *                 another object     → replaced     one by one
  *
  * A listing is older than the local changes made while it was under way. So nothing is added when the directory has changed
- * since the look; nothing at all happens to a name that had a wish pending at the look or has one now (its object is
- * about to change by our own doing), nor to a node whose version is not that of the look.
+ * since the look; nothing at all happens where it, or one above it, has another name by now, to a name that had a wish
+ * pending at the look or has one now (its object is about to change by our own doing), nor to a node whose version is not
+ * that of the look.
  *
  * Directories are never removed: an empty one has no object, so that its absence says nothing. A bucket that does
  * not answer leaves everything as it is: names that may be old are better than none. */
@@ -47,6 +48,15 @@ struct refresh {
 	struct txn *txn;
 	bool changed;
 };
+
+/* A directory that was renamed since the look was listed by its old name. */
+static int check_prefix(struct txn *txn, const struct refresh *f)
+{
+	char prefix[KEY_BYTES_MAX + 2];
+	int r = survey_prefix(txn, f->ino, prefix);
+
+	return r ? r : strcmp(prefix, f->prefix) ? -EAGAIN : 0;
+}
 
 /* -- sorted names -- */
 
@@ -289,6 +299,7 @@ static int add_all(struct refresh *f)
 		return r;
 	if (record.mtime_ns != f->mtime_ns || record.ctime_ns != f->ctime_ns)
 		return -EAGAIN;
+	r = check_prefix(txn, f);
 	for (size_t i = 0; !r && i < f->listed.count; i++)
 		r = add_one(f, txn, &f->listed.items[i]);
 	if (!r && f->changed)
@@ -305,8 +316,10 @@ static int unchanged(struct txn *txn, const struct refresh *f, const struct entr
 {
 	struct node_record record;
 	bool wish;
-	int r = nodes_get(txn, e->ino, &record);
+	int r = check_prefix(txn, f);
 
+	if (!r)
+		r = nodes_get(txn, e->ino, &record);
 	if (!r && (record.parent != f->ino || strcmp(record.name, e->name) != 0 || record.nlink != 1 ||
 		   record.home[0] || record.version != e->version || record.content == CONTENT_DIRTY ||
 		   strcmp(record.etag, e->object.etag) != 0))

@@ -641,6 +641,51 @@ static void a_refresh_never_undoes_a_local_change(void **state)
 	stop(r);
 }
 
+/* p becomes q, in the bucket too, between the look at p/d and its listing. */
+static void rename_meanwhile(void *arg, const char *prefix, bool after)
+{
+	struct node_record record;
+	struct txn *txn;
+	struct name name;
+
+	(void)arg;
+	(void)prefix;
+	if (after || changed)
+		return;
+	changed = true;
+	assert_int_equal(txn_begin_write(changing->cache.flow.index, &txn), 0);
+	assert_int_equal(names_get(txn, INO_ROOT, "p", &name), 0);
+	assert_int_equal(names_delete(txn, INO_ROOT, "p", true), 0);
+	assert_int_equal(names_put(txn, INO_ROOT, "q", true, name.ino, 0), 0);
+	assert_int_equal(nodes_get(txn, name.ino, &record), 0);
+	strcpy(record.name, "q");
+	assert_int_equal(nodes_put(txn, &record), 0);
+	assert_int_equal(txn_commit(&txn), 0);
+	faulty_remove(changing->faulty, "p/d/a");
+	faulty_put(changing->faulty, "p/d/b", 1, 1, NULL); /* somebody else's, of the old name */
+}
+
+static void a_refresh_of_a_folder_that_moved_says_nothing(void **state)
+{
+	static const char *const keys[] = { "p/d/a", NULL };
+	struct rig *r = *state;
+	r->config.shared_s = 1;
+	start(r);
+	put_all(r, keys);
+	assert_int_equal(survey_folder(r->cache.survey, INO_ROOT), 0);
+	uint64_t p = ino_of(r, INO_ROOT, "p");
+	assert_int_equal(survey_folder(r->cache.survey, p), 0);
+	uint64_t d = ino_of(r, p, "d");
+	assert_int_equal(survey_folder(r->cache.survey, d), 0);
+	changing = r;
+	changed = false;
+	faulty_set(r->faulty, &(struct faulty_knobs){ .on_list = rename_meanwhile });
+	refresh(r, d);
+	assert_true(changed);
+	expect_tree(r, "q/ q/d/ q/d/a");
+	stop(r);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -660,6 +705,7 @@ int main(void)
 		TEST(a_bucket_that_is_away_is_asked_again),
 		TEST(what_others_do_is_taken_over),
 		TEST(a_refresh_never_undoes_a_local_change),
+		TEST(a_refresh_of_a_folder_that_moved_says_nothing),
 	};
 
 	log_setup(&quiet);
