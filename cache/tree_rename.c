@@ -66,13 +66,24 @@ static int walk_name(void *arg, const struct name *name)
 	return r;
 }
 
+/* -EAGAIN: shared=SECONDS has found a new sub-directory since all was known. */
+static int check_known(struct walk *w, uint64_t ino)
+{
+	int r = tree_folder(w->txn, ino, &w->record);
+	return r ? r : w->record.flags & NODE_COMPLETE ? 0 : -EAGAIN;
+}
+
 static int walk_folder(struct walk *w, uint64_t ino)
 {
 	uint64_t above = w->folder;
+	int r = 0;
 	if (++w->depth > KEY_BYTES_MAX)
 		return -ELOOP;
 	w->folder = ino;
-	int r = names_each(w->txn, ino, NULL, walk_name, w);
+	if (w->step == STEP_CHECK)
+		r = check_known(w, ino);
+	if (!r)
+		r = names_each(w->txn, ino, NULL, walk_name, w);
 	w->folder = above;
 	w->depth--;
 	return r;
