@@ -66,6 +66,7 @@ int index_checkpoint_begin(struct index *index, struct index_checkpoint **out)
 	}
 	memcpy(c->steady.boot_id, index->boot_id, sizeof(c->steady.boot_id));
 	atomic_store(&index->pinned, c->steady.txn);
+	atomic_store(&index->pinned_bytes, atomic_load(&index->file_bytes));
 	*out = c;
 	return 0;
 }
@@ -166,4 +167,10 @@ uint64_t index_pinned(const struct index *index)
 uint64_t index_covered(const struct index *index)
 {
 	return atomic_load(&index->covered);
+}
+
+uint64_t index_growth_bytes(const struct index *index)
+{
+	uint64_t now = atomic_load(&index->file_bytes), pinned = atomic_load(&index->pinned_bytes);
+	return now > pinned ? now - pinned : 0;
 }

@@ -38,6 +38,14 @@ static const struct bytes identity_key = {"identity", 8};
 
 /* -- the environment -- */
 
+static int env_facts(struct index *index)
+{
+	MDB_stat stat;
+	int rc = mdb_env_stat(index->env, &stat);
+	index->page_bytes = stat.ms_psize;
+	return dbi_errno(rc == 0 ? mdb_env_get_fd(index->env, &index->file_fd) : rc);
+}
+
 static int env_open(struct index *index, const char *folder, const char *file, unsigned flags,
 		    struct buf *why)
 {
@@ -59,7 +67,7 @@ static int env_open(struct index *index, const char *folder, const char *file, u
 			rc = mdb_env_open(index->env, path.data, flags | MDB_NOSUBDIR | MDB_NOTLS,
 					  0600);
 		if (rc == 0)
-			return dbi_errno(mdb_env_get_fd(index->env, &index->file_fd));
+			return env_facts(index);
 		mdb_env_close(index->env);
 		index->env = NULL;
 		if (rc != ENOMEM)

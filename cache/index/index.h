@@ -45,7 +45,7 @@ int index_mark_clean(struct index *index) MUST_CHECK;
 void index_close(struct index **index);
 
 /* -- transactions -- */
-int txn_begin_read(struct index *index, struct txn **out) MUST_CHECK;
+int txn_begin_read(struct index *index, struct txn **out) MUST_CHECK; /* -EAGAIN: 512 at a time are open */
 int txn_begin_write(struct index *index, struct txn **out) MUST_CHECK;
 /* Ends the transaction in every case, also where it fails: an error (other than -ENOENT, -EEXIST, -ENODATA and
  * a refused argument) in a write transaction spoils it, and its commit aborts and returns that error. Sets *txn to NULL.
@@ -92,5 +92,9 @@ void index_checkpoint_abort(struct index_checkpoint **checkpoint);
 uint64_t index_newest(const struct index *index);
 uint64_t index_pinned(const struct index *index);
 uint64_t index_covered(const struct index *index);
+/* By how much index.mdb grew since the last checkpoint began. A commit writes 10 to 20 pages (40 to 80 KiB), and none
+ * of the pages that it makes superfluous is used again before the next checkpoint: above some tens of MiB one is due
+ * early. */
+uint64_t index_growth_bytes(const struct index *index);
 
 #endif

@@ -117,6 +117,7 @@ struct index {
 	char *identity;
 	char boot_id[STEADY_BOOT_BYTES];
 	int folder_fd, file_fd; /* file_fd is LMDB's */
+	unsigned page_bytes;
 	bool read_only;
 	_Atomic bool closed; /* marked clean: no more changes */
 
@@ -140,6 +141,7 @@ struct index {
 	uint64_t blob_next, blob_end;
 
 	_Atomic uint64_t newest, pinned, covered;
+	_Atomic uint64_t file_bytes, pinned_bytes; /* up to the last page; at the last checkpoint's begin */
 
 	/* owned by the one who checkpoints */
 	_Atomic bool checkpointing;

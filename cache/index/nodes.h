@@ -14,7 +14,7 @@ enum content { CONTENT_REMOTE, CONTENT_CLEAN, CONTENT_DIRTY };
 
 enum node_flag {
 	NODE_COMPLETE = 1, /* directory: every name it has is known */
-	NODE_ORPHAN = 2,   /* no name left, held open */
+	NODE_ORPHAN = 2,   /* no name left, held open; exactly where nlink is 0 */
 	NODE_GUESSED = 4,  /* came from a listing: mode, owner are defaults, a symlink may look like a file */
 };
 
@@ -22,14 +22,14 @@ enum { NODE_ETAG_BYTES = 128, NODE_PRESENT_BYTES = 1024 };
 
 struct node_record {
 	uint64_t ino;
-	uint64_t parent; /* of the primary name */
+	uint64_t parent; /* of the primary name; of the root: itself */
 	char name[NAME_BYTES_MAX + 1]; /* the primary name, without the trailing '/'; "" for the root */
 	uint32_t mode; /* with type bits: S_IFDIR, S_IFREG, S_IFLNK */
 	uint32_t uid, gid;
 	uint32_t nlink; /* directories: 2 + sub-directories */
 	uint32_t flags;
 	int64_t atime_ns, mtime_ns, ctime_ns;
-	/* files and symlinks */
+	/* files and symlinks; all 0 for a directory */
 	uint64_t size;
 	enum content content;
 	uint64_t version; /* +1 with every published content */
@@ -41,8 +41,9 @@ struct node_record {
 };
 
 int nodes_get(struct txn *txn, uint64_t ino, struct node_record *out) MUST_CHECK;
+/* Asserts that the record is consistent: see the states above, NODE_ORPHAN, the sizes of its texts. */
 int nodes_put(struct txn *txn, const struct node_record *record) MUST_CHECK;
-/* Also deletes its xattrs, its age and its orphan mark. */
+/* Also deletes its further names, xattrs, age and orphan mark. */
 int nodes_delete(struct txn *txn, uint64_t ino) MUST_CHECK;
 
 /* The key of a node by its primary name, or the key of (parent, name): walks up the parents. out gets a
@@ -53,7 +54,8 @@ int nodes_key_of_name(struct txn *txn, uint64_t parent, const char *name,
 
 /* Nodes without a name that are held open (NODE_ORPHAN is set by the caller in the record too). */
 int orphans_add(struct txn *txn, uint64_t ino) MUST_CHECK;
-typedef int ino_visit(void *arg, uint64_t ino); /* 0 = go on, 1 = stop, -errno = fail */
+/* 0 = go on, 1 = stop, -errno = fail; it may delete what it is given. So may a link_visit. */
+typedef int ino_visit(void *arg, uint64_t ino);
 int orphans_each(struct txn *txn, ino_visit *visit, void *arg) MUST_CHECK;
 
 /* Further names of a node with nlink > 1 (the primary one stands in the record). */

@@ -1,7 +1,9 @@
 /* pending: key → the state that the bucket is to have there. Not a log: one record a key.
  *
- * Keys of up to KEY_BYTES_MAX bytes, in byte order (LMDB's own key limit is 511 bytes: longer keys are stored as
- * a prefix and a 128-bit hash, the whole key in the record; two keys that collide: -EIO, logged).
+ * Keys of up to KEY_BYTES_MAX bytes. LMDB's own limit is 511 bytes: longer keys are stored as their first 495 bytes and
+ * a 128-bit hash, the whole key in the record; two keys that collide: -EIO, logged. Keys come in byte order, but
+ * those over 511 bytes stand anywhere among the keys that share their first 495 bytes, always at the same place:
+ * a walk meets every key once.
  * uploads: blob id → a multipart upload under way, so that none is forgotten. */
 #ifndef TOOTFS_PENDING_H
 #define TOOTFS_PENDING_H
@@ -26,7 +28,7 @@ struct pending_record {
 
 int pending_get(struct txn *txn, const char *key, struct pending_record *out) MUST_CHECK;
 int pending_put(struct txn *txn, struct pending_record *record) MUST_CHECK;
-int pending_delete(struct txn *txn, const char *key) MUST_CHECK;
+int pending_delete(struct txn *txn, const char *key) MUST_CHECK; /* -ENOENT */
 /* The first record after `after` (NULL or "" = from the start); -ENOENT at the end. */
 int pending_next(struct txn *txn, const char *after, struct pending_record *out) MUST_CHECK;
 int pending_count(struct txn *txn, uint64_t *out) MUST_CHECK;
@@ -39,7 +41,8 @@ struct upload_record {
 	int64_t since_ns;
 };
 int uploads_put(struct txn *txn, const struct upload_record *record) MUST_CHECK;
-int uploads_delete(struct txn *txn, uint64_t blob) MUST_CHECK;
+int uploads_delete(struct txn *txn, uint64_t blob) MUST_CHECK; /* -ENOENT */
+/* visit: 0 = go on, 1 = stop, -errno = fail; it may change uploads. */
 typedef int upload_record_visit(void *arg, const struct upload_record *record);
 int uploads_each(struct txn *txn, upload_record_visit *visit, void *arg) MUST_CHECK;
 

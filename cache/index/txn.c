@@ -155,6 +155,7 @@ void txn_note_newest(struct index *index)
 	MDB_envinfo info;
 	mdb_env_info(index->env, &info);
 	atomic_store(&index->newest, info.me_last_txnid);
+	atomic_store(&index->file_bytes, (info.me_last_pgno + 1) * index->page_bytes);
 }
 
 /* LMDB calls a short write an I/O error, but what cuts a write short is mostly a full disk. */

@@ -131,9 +131,29 @@ static void failures(void **state)
 	}
 }
 
+/* Without checkpoints no page is used again; with them the file stays as it is. */
+static void growth(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t before = 0;
+	for (int i = 0; i < 300; i++)
+		change(f->index);
+	assert_in_range(index_growth_bytes(f->index), 1 << 20, 1 << 26);
+	must_checkpoint(f->index);
+	for (int i = 0; i < 60; i++) {
+		if (i == 10)
+			before = index_growth_bytes(f->index) + f->index->pinned_bytes;
+		must_checkpoint(f->index);
+		assert_int_equal(index_growth_bytes(f->index), 0);
+		change(f->index);
+	}
+	assert_true(f->index->file_bytes <= before + (1 << 18));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
-	const struct CMUnitTest tests[] = {TEST(numbers), TEST(killed), TEST(failures)};
+	const struct CMUnitTest tests[] = {TEST(numbers), TEST(killed), TEST(failures),
+					   TEST(growth)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
