@@ -6,7 +6,7 @@ start_rgw
 start_proxy
 noise "$T/small" 50000
 noise "$T/large" $((20 << 20))
-for i in 1 2 3 4 5; do s3 put "small$i" "$T/small"; done
+for i in 1 2 3 4 5 6; do s3 put "small$i" "$T/small"; done
 s3 put large "$T/large"
 start_mount -o io_timeout=5s
 ls -l "$MNT" >/dev/null
@@ -26,4 +26,6 @@ refuse 'GET small2 truncate=0' small2
 refuse 'GET small3 status=200 body=garbage' small3
 refuse 'GET small4 header=ETag:"deadbeef"' small4
 refuse 'GET small5 status=500 body=garbage' small5
-refuse 'GET large range=. truncate=1000' large
+refuse 'GET large range=. truncate=0' large
+faults 'GET small6 truncate=9000' # cut again and again, but each time there is more
+cmp "$MNT/small6" "$T/small"

@@ -61,7 +61,7 @@ bool send_rig_evict(struct send_rig *r, const char *path)
 	if (!record.ino || node_get(flow->nodes, record.ino, &node))
 		return false;
 	lock_take(&node->lock);
-	bool may = node->locked.content == CONTENT_CLEAN && !node->locked.opens && !node->locked.draft &&
+	bool may = !node->locked.gone && node->locked.content == CONTENT_CLEAN && !node->locked.opens && !node->locked.draft &&
 		   !node->locked.stream && node->locked.blob;
 	if (may) {
 		must(txn_begin_write(flow->index, &txn));
@@ -155,7 +155,7 @@ static int check_file(struct differ *d, uint64_t ino)
 		return differ(d, "no object");
 	if (record.content == CONTENT_DIRTY)
 		return differ(d, "still dirty");
-	if (record.home[0])
+	if (record.home[0] && strcmp(record.home, primary) != 0)
 		return differ(d, "still lives elsewhere");
 	if (object.size_bytes != record.size)
 		return differ(d, "another size");

@@ -162,12 +162,18 @@ static void test_nothing_before_the_checkpoint(void **state)
 static void test_forgotten(void **state)
 {
 	(void)state;
+	bool quiet = false;
 	send_rig_start(&rig);
-	cover();
-	put("a", "one");
-	ok(send_rig_unlink(&rig, "a"));
-	drain();
-	expect_story("");
+	for (int i = 0; i < 50 && !quiet; i++) { /* a checkpoint may just come in between */
+		struct buf story AUTO_BUF = BUF_EMPTY;
+		cover();
+		put("a", "one");
+		ok(send_rig_unlink(&rig, "a"));
+		drain();
+		store_story(rig.store, &story);
+		quiet = !story.length;
+	}
+	assert_true(quiet);
 }
 
 static void test_new_file_waits_for_its_first_flush(void **state)

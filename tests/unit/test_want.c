@@ -235,6 +235,11 @@ static void test_leaving_a_name_but_open(void **state)
 	assert_int_equal(want_held(f->txn, &p), -EBUSY);
 	ok(nodes_delete(f->txn, n.ino));
 	ok(want_held(f->txn, &p));
+	/* whoever has it open needs no object: what comes next at its key need not wait for a reader */
+	struct node_record m = make(f, "b", CONTENT_CLEAN, "e");
+	ok(want_leave(f->txn, f->index, &m, &(struct want_left){"b", NULL, true}));
+	assert_string_equal(m.home, "");
+	expect(f, "b", PENDING_ABSENT, 0, 0);
 }
 
 static void test_leaving_one_of_two_names(void **state)
