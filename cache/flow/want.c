@@ -168,6 +168,8 @@ int want_leave(struct txn *txn, struct index *index, struct node_record *node,
 	int r = 0;
 	if (sent)
 		lives_here = node->home[0] ? !strcmp(node->home, left->key) : left->was_primary;
+	if (!left->primary && node->content == CONTENT_CLEAN)
+		lives_here = false; /* all of it is here, and is not evicted while it is open */
 	if (lives_here)
 		strcpy(node->home, left->key);
 	if (sent && left->primary && node->home[0])
