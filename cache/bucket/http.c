@@ -7,12 +7,12 @@
  *                                             curl_multi_perform, curl_multi_poll (epoll)
  *     wake up, free the easy handle        ←  retire: result, done
  *
- * A transfer lives on its caller's stack. It belongs to the network thread from the moment it is in
- * a list until `done` is set under the lock, and is not touched afterwards.
+ * A transfer lives on its caller's stack. It belongs to the network thread from the moment it is
+ * in a list until `done` is set under the lock, and is not touched afterwards.
  *
- * How long anything can take: the connection is curl's own timer; idle and deadline are ours and are
- * looked at in every turn of the loop (at most TURN_MS apart), since curl knows low speed only in whole
- * seconds and averages. A hanging getaddrinfo cannot hold up the loop: CURLOPT_QUICK_EXIT
+ * How long anything can take: the connection is curl's own timer; idle and deadline are ours and
+ * are looked at in every turn of the loop (at most TURN_MS apart), since curl knows low speed only
+ * in whole seconds and averages. A hanging getaddrinfo cannot hold up the loop: CURLOPT_QUICK_EXIT
  * detaches curl's resolver thread, which frees itself, where the default would join it. */
 #include "http.h"
 #include <assert.h>

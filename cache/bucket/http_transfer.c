@@ -1,13 +1,15 @@
 /* One exchange as curl sees it: options, callbacks, and what came out of it.
  *
- * No "Expect: 100-continue": it costs a round trip for each body, and a second where a server does not
- * know it, in order to save at most one body when the server refuses. An early refusal is read all the same.
+ * No "Expect: 100-continue": it costs a round trip for each body, and a second where a server does
+ * not know it, in order to save at most one body when the server refuses. An early refusal is read
+ * all the same.
  *
- * Every body goes through the read callback, also those in memory: then Content-Length, rewinding (curl
- * repeats a request on a new connection when a kept-alive one turns out to be dead) and POST, PUT are one case.
+ * Every body goes through the read callback, also those in memory: then Content-Length, rewinding
+ * (curl repeats a request on a new connection when a kept-alive one turns out to be dead) and
+ * POST, PUT are one case.
  *
- * The head of an answer is complete at its empty line; the heads of 1xx answers are dropped. Only then is the
- * status known, so only then may begin() and take() run. */
+ * The head of an answer is complete at its empty line; the heads of 1xx answers are dropped. Only
+ * then is the status known, so only then may begin() and take() run. */
 #include "http_transfer.h"
 #include <errno.h>
 #include <stdio.h>
@@ -50,7 +52,8 @@ static size_t on_send(char *out, size_t size, size_t count, void *arg)
 		while (got < 0 && errno == EINTR);
 	}
 	if (got <= 0) {
-		transfer_fail(t, got < 0 ? -errno : -EIO, "the file to send could not be read to its end");
+		transfer_fail(t, got < 0 ? -errno : -EIO,
+			      "the file to send could not be read to its end");
 		return CURL_READFUNC_ABORT;
 	}
 	t->sent += (uint64_t)got;
@@ -300,11 +303,12 @@ int transfer_result(struct transfer *t, CURLcode code)
 		transfer_fail(t, 0, curl_easy_strerror(code));
 	if (code == CURLE_OUT_OF_MEMORY)
 		return -ENOMEM;
-	x->transport_final = code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_URL_MALFORMAT ||
-			     code == CURLE_SSL_CACERT_BADFILE;
-	/* A reset or an early end before any answer is the same as nobody at home; something that is not
-	 * HTTP (which curl takes for HTTP/0.9 and calls unsupported) is not. */
-	if (x->status == 0 && code != CURLE_WEIRD_SERVER_REPLY && code != CURLE_UNSUPPORTED_PROTOCOL)
+	x->transport_final = code == CURLE_PEER_FAILED_VERIFICATION ||
+			     code == CURLE_URL_MALFORMAT || code == CURLE_SSL_CACERT_BADFILE;
+	/* A reset or an early end before any answer is the same as nobody at home; something that
+	 * is not HTTP (which curl takes for HTTP/0.9 and calls unsupported) is not. */
+	if (x->status == 0 && code != CURLE_WEIRD_SERVER_REPLY &&
+	    code != CURLE_UNSUPPORTED_PROTOCOL)
 		return -EHOSTDOWN;
 	return -EPROTO;
 }

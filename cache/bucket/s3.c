@@ -4,8 +4,9 @@
  *     struct place    what the env file or the profile says, which fills the gaps
  *     defaults        Amazon's endpoint, us-east-1, path style where there is an endpoint
  *
- * The identity is host, bucket and prefix. Amazon's buckets are one namespace for all regions, so there the
- * host is left out: a region that is found out or configured later does not make it another bucket. */
+ * The identity is host, bucket and prefix. Amazon's buckets are one namespace for all regions, so
+ * there the host is left out: a region that is found out or configured later does not make it
+ * another bucket. */
 #include "s3_internal.h"
 #include <errno.h>
 #include <string.h>
@@ -27,7 +28,8 @@ static int s3_start(void *self)
 	struct s3 *s = self;
 	int r = http_start(s->http);
 
-	return r ? fault_set(r, false, "the network thread cannot be started: %s", strerror(-r)) : 0;
+	return r ? fault_set(r, false, "the network thread cannot be started: %s", strerror(-r))
+		 : 0;
 }
 
 static void s3_stop(void *self)
@@ -52,32 +54,32 @@ static void s3_close(void *self)
 }
 
 static const struct bucket_ops ops = {
-	.start = s3_start,
-	.stop = s3_stop,
-	.close = s3_close,
-	.probe = s3_probe,
-	.get = s3_get,
-	.head = s3_head,
-	.list = s3_list,
-	.put = s3_put,
-	.copy = s3_copy,
-	.remove = s3_remove,
-	.upload_create = s3_upload_create,
-	.upload_part = s3_upload_part,
-	.upload_complete = s3_upload_complete,
-	.upload_abort = s3_upload_abort,
-	.upload_list = s3_upload_list,
+    .start = s3_start,
+    .stop = s3_stop,
+    .close = s3_close,
+    .probe = s3_probe,
+    .get = s3_get,
+    .head = s3_head,
+    .list = s3_list,
+    .put = s3_put,
+    .copy = s3_copy,
+    .remove = s3_remove,
+    .upload_create = s3_upload_create,
+    .upload_part = s3_upload_part,
+    .upload_complete = s3_upload_complete,
+    .upload_abort = s3_upload_abort,
+    .upload_list = s3_upload_list,
 };
 
 static int parse_place(struct s3 *s, const struct bucket_config *config, const struct place *found)
 {
 	const struct s3_place_request request = {
-		.spec = config->spec,
-		.endpoint = first_of(config->endpoint, found->endpoint),
-		.region = first_of(config->region, found->region),
-		.bucket = found->bucket,
-		.prefix = found->prefix,
-		.path_style = config->path_style >= 0 ? config->path_style : found->path_style,
+	    .spec = config->spec,
+	    .endpoint = first_of(config->endpoint, found->endpoint),
+	    .region = first_of(config->region, found->region),
+	    .bucket = found->bucket,
+	    .prefix = found->prefix,
+	    .path_style = config->path_style >= 0 ? config->path_style : found->path_style,
 	};
 	int r = s3_place_parse(&request, &s->place);
 
@@ -117,8 +119,8 @@ static char *identity(const struct s3_place *place)
 {
 	struct buf text = BUF_EMPTY;
 
-	buf_printf(&text, "s3://%s/%s/%s", place->aws ? "amazonaws.com" : place->host, place->bucket,
-		   place->prefix);
+	buf_printf(&text, "s3://%s/%s/%s", place->aws ? "amazonaws.com" : place->host,
+		   place->bucket, place->prefix);
 	return buf_steal(&text);
 }
 

@@ -1,11 +1,12 @@
 /* Deletes, in batches where the server and the keys allow it.
  *
- * DeleteObjects names keys in XML, which cannot express control characters or bytes that are not UTF-8: such
- * keys, and a key that is alone, are deleted one by one. Content-MD5 is always sent: half of the servers refuse the
- * body without it. Where DeleteObjects is not known (501, 405), one by one is remembered as the way.
+ * DeleteObjects names keys in XML, which cannot express control characters or bytes that are not
+ * UTF-8: such keys, and a key that is alone, are deleted one by one. Content-MD5 is always sent:
+ * half of the servers refuse the body without it. Where DeleteObjects is not known (501, 405), one
+ * by one is remembered as the way.
  *
- * In quiet mode the answer holds only what failed. An <Error> whose key is none of ours means that keys were
- * not understood as they were meant, and no result can be trusted. */
+ * In quiet mode the answer holds only what failed. An <Error> whose key is none of ours means that
+ * keys were not understood as they were meant, and no result can be trusted. */
 #include "s3_internal.h"
 #include <assert.h>
 #include <errno.h>
@@ -123,7 +124,8 @@ static int delete_body(const struct batch *b, struct buf *out, char md5[32])
 {
 	unsigned char hash[16];
 
-	buf_text(out, "<Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Quiet>true</Quiet>");
+	buf_text(out,
+		 "<Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Quiet>true</Quiet>");
 	for (size_t i = 0; i < b->count; i++) {
 		if (!fits_xml(b->keys[i]))
 			continue;

@@ -1,8 +1,9 @@
 /* What an answer means: the S3 error code where there is one, else the status.
  *
- * Servers agree on codes more than on statuses, so the code decides and the status is what is left for
- * HEAD (no body), for proxies in between and for codes that nobody has heard of. The words name the cause
- * and the way out; the server's own words follow, since its administrator may recognise them. */
+ * Servers agree on codes more than on statuses, so the code decides and the status is what is left
+ * for HEAD (no body), for proxies in between and for codes that nobody has heard of. The words
+ * name the cause and the way out; the server's own words follow, since its administrator may
+ * recognise them. */
 #include "s3_internal.h"
 #include <curl/curl.h>
 #include <errno.h>
@@ -22,78 +23,80 @@ struct meaning {
 #define CLOCK_CODE "RequestTimeTooSkewed"
 
 static const struct meaning meanings[] = {
-	{"NoSuchKey", -ENOENT, false, "there is no such object"},
-	{"NoSuchVersion", -ENOENT, false, "there is no such object"},
-	{"NoSuchBucket", -ENODEV, false, "there is no bucket of this name"},
-	{"PermanentRedirect", -ENODEV, false, "the bucket is elsewhere"},
-	{"TemporaryRedirect", -ENODEV, false, "the bucket is elsewhere"},
-	{"IllegalLocationConstraintException", -ENODEV, false, "the bucket is in another region"},
-	{"NoSuchUpload", -ENOMSG, false, "there is no such upload"},
-	{"InvalidPart", -ENOMSG, false, "a part of the upload is missing"},
+    {"NoSuchKey", -ENOENT, false, "there is no such object"},
+    {"NoSuchVersion", -ENOENT, false, "there is no such object"},
+    {"NoSuchBucket", -ENODEV, false, "there is no bucket of this name"},
+    {"PermanentRedirect", -ENODEV, false, "the bucket is elsewhere"},
+    {"TemporaryRedirect", -ENODEV, false, "the bucket is elsewhere"},
+    {"IllegalLocationConstraintException", -ENODEV, false, "the bucket is in another region"},
+    {"NoSuchUpload", -ENOMSG, false, "there is no such upload"},
+    {"InvalidPart", -ENOMSG, false, "a part of the upload is missing"},
 
-	{"AccessDenied", -EACCES, false, "access is denied: the key lacks a permission on this bucket"},
-	{"AllAccessDisabled", -EACCES, false, "all access to this bucket is disabled"},
-	{"AccountProblem", -EACCES, false, "there is a problem with the account"},
-	{"UserSuspended", -EACCES, false, "the user is suspended"},
-	{"InvalidAccessKeyId", -EACCES, false, "the server does not know this access key"},
-	{"SignatureDoesNotMatch", -EACCES, false, "the secret key is wrong"},
-	{"ExpiredToken", -EACCES, false, "the session token has expired"},
-	{"InvalidToken", -EACCES, false, "the session token is not valid"},
-	{"TokenRefreshRequired", -EACCES, false, "the session token has expired"},
-	{"RequestExpired", -EACCES, false, "the request has expired: is this computer's clock right?"},
-	{CLOCK_CODE, -EACCES, false, "this computer's clock is wrong"},
-	{"AuthorizationHeaderMalformed", -EACCES, false, "the server wants another region in the signature"},
-	{"InvalidRegion", -EACCES, false, "the server wants another region"},
-	{"NotSignedUp", -EACCES, false, "the account is not signed up for this service"},
-	{"QuotaExceeded", -EACCES, false, "the quota of the bucket or its owner is used up"},
-	{"XMinioStorageFull", -EACCES, false, "the server's disks are full"},
-	{"AccessControlListNotSupported", -EACCES, false, "the bucket takes no ACLs: set acl=none"},
+    {"AccessDenied", -EACCES, false, "access is denied: the key lacks a permission on this bucket"},
+    {"AllAccessDisabled", -EACCES, false, "all access to this bucket is disabled"},
+    {"AccountProblem", -EACCES, false, "there is a problem with the account"},
+    {"UserSuspended", -EACCES, false, "the user is suspended"},
+    {"InvalidAccessKeyId", -EACCES, false, "the server does not know this access key"},
+    {"SignatureDoesNotMatch", -EACCES, false, "the secret key is wrong"},
+    {"ExpiredToken", -EACCES, false, "the session token has expired"},
+    {"InvalidToken", -EACCES, false, "the session token is not valid"},
+    {"TokenRefreshRequired", -EACCES, false, "the session token has expired"},
+    {"RequestExpired", -EACCES, false, "the request has expired: is this computer's clock right?"},
+    {CLOCK_CODE, -EACCES, false, "this computer's clock is wrong"},
+    {"AuthorizationHeaderMalformed", -EACCES, false,
+     "the server wants another region in the signature"},
+    {"InvalidRegion", -EACCES, false, "the server wants another region"},
+    {"NotSignedUp", -EACCES, false, "the account is not signed up for this service"},
+    {"QuotaExceeded", -EACCES, false, "the quota of the bucket or its owner is used up"},
+    {"XMinioStorageFull", -EACCES, false, "the server's disks are full"},
+    {"AccessControlListNotSupported", -EACCES, false, "the bucket takes no ACLs: set acl=none"},
 
-	{"PreconditionFailed", -ESTALE, false, "the object is another version than expected"},
-	{"InvalidRange", -EPROTO, false, "the object is shorter than expected"},
-	{"InvalidObjectState", -EINVAL, false, "the object is archived and has to be restored first"},
-	{"NotImplemented", -EINVAL, false, "the server does not know this request"},
-	{"MethodNotAllowed", -EINVAL, false, "the server does not know this request"},
-	{"InvalidBucketName", -ENODEV, false, "the server takes no bucket of this name"},
-	{"KeyTooLongError", -EINVAL, false, "the key is too long for this server"},
-	{"ObjectParentIsFile", -EINVAL, false, "this server cannot hold an object below another one"},
-	{"XMinioParentIsObject", -EINVAL, false, "this server cannot hold an object below another one"},
-	{"EntityTooLarge", -EINVAL, false, "the object is too large for this server"},
-	{"EntityTooSmall", -EINVAL, false, "a part is too small: part_size must be 5 MiB or more"},
-	{"InvalidStorageClass", -EINVAL, false, "the server does not have this storage class"},
+    {"PreconditionFailed", -ESTALE, false, "the object is another version than expected"},
+    {"InvalidRange", -EPROTO, false, "the object is shorter than expected"},
+    {"InvalidObjectState", -EINVAL, false, "the object is archived and has to be restored first"},
+    {"NotImplemented", -EINVAL, false, "the server does not know this request"},
+    {"MethodNotAllowed", -EINVAL, false, "the server does not know this request"},
+    {"InvalidBucketName", -ENODEV, false, "the server takes no bucket of this name"},
+    {"KeyTooLongError", -EINVAL, false, "the key is too long for this server"},
+    {"ObjectParentIsFile", -EINVAL, false, "this server cannot hold an object below another one"},
+    {"XMinioParentIsObject", -EINVAL, false, "this server cannot hold an object below another one"},
+    {"EntityTooLarge", -EINVAL, false, "the object is too large for this server"},
+    {"EntityTooSmall", -EINVAL, false, "a part is too small: part_size must be 5 MiB or more"},
+    {"InvalidStorageClass", -EINVAL, false, "the server does not have this storage class"},
 
-	{"BadDigest", -EHOSTDOWN, true, "the body did not arrive as it was sent"},
-	{"XAmzContentSHA256Mismatch", -EHOSTDOWN, true, "the body did not arrive as it was sent"},
-	{"InvalidDigest", -EHOSTDOWN, true, "the body did not arrive as it was sent"},
-	{"IncompleteBody", -EHOSTDOWN, true, "the body arrived cut off"},
-	{"RequestTimeout", -EHOSTDOWN, true, "the server waited too long for the body"},
-	{"OperationAborted", -EHOSTDOWN, true, "another request for this object is under way"},
-	{"ConditionalRequestConflict", -EHOSTDOWN, true, "another request for this object is under way"},
-	{"SlowDown", -EHOSTDOWN, true, "the server asks for fewer requests"},
-	{"TooManyRequests", -EHOSTDOWN, true, "the server asks for fewer requests"},
-	{"Throttling", -EHOSTDOWN, true, "the server asks for fewer requests"},
-	{"RequestLimitExceeded", -EHOSTDOWN, true, "the server asks for fewer requests"},
-	{"KMS.ThrottlingException", -EHOSTDOWN, true, "the key service asks for fewer requests"},
-	{"ServiceUnavailable", -EHOSTDOWN, true, "the server is not available now"},
-	{"InternalError", -EHOSTDOWN, true, "the server had an error of its own"},
+    {"BadDigest", -EHOSTDOWN, true, "the body did not arrive as it was sent"},
+    {"XAmzContentSHA256Mismatch", -EHOSTDOWN, true, "the body did not arrive as it was sent"},
+    {"InvalidDigest", -EHOSTDOWN, true, "the body did not arrive as it was sent"},
+    {"IncompleteBody", -EHOSTDOWN, true, "the body arrived cut off"},
+    {"RequestTimeout", -EHOSTDOWN, true, "the server waited too long for the body"},
+    {"OperationAborted", -EHOSTDOWN, true, "another request for this object is under way"},
+    {"ConditionalRequestConflict", -EHOSTDOWN, true,
+     "another request for this object is under way"},
+    {"SlowDown", -EHOSTDOWN, true, "the server asks for fewer requests"},
+    {"TooManyRequests", -EHOSTDOWN, true, "the server asks for fewer requests"},
+    {"Throttling", -EHOSTDOWN, true, "the server asks for fewer requests"},
+    {"RequestLimitExceeded", -EHOSTDOWN, true, "the server asks for fewer requests"},
+    {"KMS.ThrottlingException", -EHOSTDOWN, true, "the key service asks for fewer requests"},
+    {"ServiceUnavailable", -EHOSTDOWN, true, "the server is not available now"},
+    {"InternalError", -EHOSTDOWN, true, "the server had an error of its own"},
 };
 
 static const struct meaning by_status[] = {
-	{"301", -ENODEV, false, "the bucket is elsewhere"},
-	{"302", -ENODEV, false, "the server sends us elsewhere: is the endpoint right?"},
-	{"307", -ENODEV, false, "the bucket is elsewhere"},
-	{"308", -ENODEV, false, "the server sends us elsewhere: is the endpoint right?"},
-	{"401", -EACCES, false, "the server wants other credentials"},
-	{"403", -EACCES, false, "access is denied"},
-	{"404", -ENOENT, false, "there is no such object"},
-	{"405", -EINVAL, false, "the server does not know this request"},
-	{"408", -EHOSTDOWN, true, "the server waited too long for the request"},
-	{"412", -ESTALE, false, "the object is another version than expected"},
-	{"416", -EPROTO, false, "the object is shorter than expected"},
-	{"425", -EHOSTDOWN, true, "the server is not available now"},
-	{"429", -EHOSTDOWN, true, "the server asks for fewer requests"},
-	{"501", -EINVAL, false, "the server does not know this request"},
-	{"503", -EHOSTDOWN, true, "the server is not available now"},
+    {"301", -ENODEV, false, "the bucket is elsewhere"},
+    {"302", -ENODEV, false, "the server sends us elsewhere: is the endpoint right?"},
+    {"307", -ENODEV, false, "the bucket is elsewhere"},
+    {"308", -ENODEV, false, "the server sends us elsewhere: is the endpoint right?"},
+    {"401", -EACCES, false, "the server wants other credentials"},
+    {"403", -EACCES, false, "access is denied"},
+    {"404", -ENOENT, false, "there is no such object"},
+    {"405", -EINVAL, false, "the server does not know this request"},
+    {"408", -EHOSTDOWN, true, "the server waited too long for the request"},
+    {"412", -ESTALE, false, "the object is another version than expected"},
+    {"416", -EPROTO, false, "the object is shorter than expected"},
+    {"425", -EHOSTDOWN, true, "the server is not available now"},
+    {"429", -EHOSTDOWN, true, "the server asks for fewer requests"},
+    {"501", -EINVAL, false, "the server does not know this request"},
+    {"503", -EHOSTDOWN, true, "the server is not available now"},
 };
 
 static const struct meaning *look_up(const struct meaning *table, size_t count, const char *code)
@@ -115,8 +118,10 @@ static const struct meaning *of_code(const char *code)
 
 static struct meaning of_status(int status)
 {
-	static const struct meaning own = {"5xx", -EHOSTDOWN, true, "the server had an error of its own"},
-				    bad = {"4xx", -EINVAL, false, "the server refuses this request"},
+	static const struct meaning own = {"5xx", -EHOSTDOWN, true,
+					   "the server had an error of its own"},
+				    bad = {"4xx", -EINVAL, false,
+					   "the server refuses this request"},
 				    odd = {"", -EPROTO, false, "the answer cannot be understood"};
 	const struct meaning *m;
 	char text[16];
@@ -137,8 +142,8 @@ int s3_fault_code(const char *code)
 
 bool s3_fault_is_credentials(const char *code)
 {
-	static const char *const codes[] = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken",
-					    "InvalidToken", "TokenRefreshRequired"};
+	static const char *const codes[] = {"InvalidAccessKeyId", "SignatureDoesNotMatch",
+					    "ExpiredToken", "InvalidToken", "TokenRefreshRequired"};
 
 	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
 		if (strcmp(codes[i], code) == 0)
@@ -156,7 +161,8 @@ static int64_t retry_after_ms(const struct exchange *x)
 	if (!text)
 		return 0;
 	if (s3_text_number(text, &seconds) == 0) {
-		ms = seconds < RETRY_AFTER_MS_MAX / 1000 ? (int64_t)seconds * 1000 : RETRY_AFTER_MS_MAX;
+		ms = seconds < RETRY_AFTER_MS_MAX / 1000 ? (int64_t)seconds * 1000
+							 : RETRY_AFTER_MS_MAX;
 	} else {
 		int64_t ns = s3_text_http_time(text);
 		ms = ns > 0 ? (ns - clock_wall_ns()) / 1000000 : 0;
@@ -169,14 +175,16 @@ static void say_skew(const struct exchange *x, char *out, size_t size)
 {
 	const char *date = exchange_header(x, "date");
 	int64_t theirs = date ? s3_text_http_time(date) : 0;
-	int64_t ahead_s = (clock_wall_ns() - theirs) / 1000000000, s = ahead_s < 0 ? -ahead_s : ahead_s;
+	int64_t ahead_s = (clock_wall_ns() - theirs) / 1000000000,
+		s = ahead_s < 0 ? -ahead_s : ahead_s;
 
 	out[0] = '\0';
 	if (theirs == 0 || s == 0)
 		return;
 	if (s >= 3600)
-		snprintf(out, size, ": it is %lld h %lld min %s the server's", (long long)(s / 3600),
-			 (long long)(s / 60 % 60), ahead_s > 0 ? "ahead of" : "behind");
+		snprintf(out, size, ": it is %lld h %lld min %s the server's",
+			 (long long)(s / 3600), (long long)(s / 60 % 60),
+			 ahead_s > 0 ? "ahead of" : "behind");
 	else
 		snprintf(out, size, ": it is %lld min %lld s %s the server's", (long long)(s / 60),
 			 (long long)(s % 60), ahead_s > 0 ? "ahead of" : "behind");
@@ -200,8 +208,8 @@ static void say_where(const struct s3_request *q, char *out, size_t size)
 		snprintf(out, size, ": it names %s", where);
 	}
 	if (region && s3_place_is_region(region))
-		snprintf(out + strlen(out), size - strlen(out), "%s region=%s", *out ? " and" : ": set",
-			 region);
+		snprintf(out + strlen(out), size - strlen(out), "%s region=%s",
+			 *out ? " and" : ": set", region);
 }
 
 static int fault_words(struct s3_request *q, const struct meaning *m)
@@ -226,10 +234,11 @@ static int fault_of_transport(struct s3_request *q, int rc)
 
 	switch (rc) {
 	case -EHOSTDOWN:
-		return fault_set(rc, !q->x.transport_final, "%s cannot be reached: %s%s", host, words,
+		return fault_set(rc, !q->x.transport_final, "%s cannot be reached: %s%s", host,
+				 words,
 				 strstr(words, "wrong version number")
-					 ? " (it does not speak TLS: is it endpoint=http://…?)"
-					 : "");
+				     ? " (it does not speak TLS: is it endpoint=http://…?)"
+				     : "");
 	case -ETIMEDOUT:
 		return fault_set(-EHOSTDOWN, true, "%s does not answer: %s", host, words);
 	case -EPROTO:
@@ -259,7 +268,8 @@ int s3_fault_of(struct s3_request *q, int rc)
 	struct meaning other = of_status(q->x.status);
 	if (other.error == -ENOENT && !q->error.code[0] && strcmp(q->method, "GET") != 0 &&
 	    strcmp(q->method, "HEAD") != 0)
-		other = (struct meaning){"404", -ENODEV, false, "nothing is there: is this an S3 server?"};
+		other = (struct meaning){"404", -ENODEV, false,
+					 "nothing is there: is this an S3 server?"};
 	return fault_words(q, &other);
 }
 
@@ -276,6 +286,6 @@ int s3_fault_inside(struct s3_request *q)
 int s3_fault_broken(struct s3_request *q, const char *what)
 {
 	fault_of_thread()->http_status = q->x.status;
-	return fault_set(-EPROTO, true, "%s sent an answer that cannot be used: %s", q->s->place.host,
-			 what);
+	return fault_set(-EPROTO, true, "%s sent an answer that cannot be used: %s",
+			 q->s->place.host, what);
 }

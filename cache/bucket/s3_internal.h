@@ -1,7 +1,8 @@
 /* Between the files of the S3 client (s3*.c); for no one else.
  *
  * s3.c open, close, probe; s3_request.c one signed request; s3_fault.c what an answer means;
- * s3_read.c get, head, list; s3_write.c put, copy; s3_upload.c multipart; s3_delete.c delete. */
+ * s3_read.c get, head, list; s3_write.c put, copy; s3_upload.c multipart; s3_delete.c delete;
+ * and the pure ones: s3_place.c addresses, s3_xml.c answers, s3_text.c header values. */
 #ifndef TOOTFS_S3_INTERNAL_H
 #define TOOTFS_S3_INTERNAL_H
 

@@ -3,10 +3,10 @@
  *     spec       s3://NAME[/PREFIX]     NAME may come from the env file: s3://
  *     endpoint   [https://]HOST[:PORT]  not given: https://s3.REGION.amazonaws.com
  *
- * An endpoint with a path or with the bucket's name in it is what people copy from their provider's page; it
- * would make every key wrong by one component, so it is refused in words instead. That a name in front is
- * the bucket can only be told where what follows is known to be an S3 host ("media.s3.example.org"),
- * since a bucket "media" at "media.example.org" is fine.
+ * An endpoint with a path or with the bucket's name in it is what people copy from their
+ * provider's page; it would make every key wrong by one component, so it is refused in words
+ * instead. That a name in front is the bucket can only be told where what follows is known to be
+ * an S3 host ("media.s3.example.org"), since a bucket "media" at "media.example.org" is fine.
  *
  *     style         address
  *     path          HOST/BUCKET/KEY     an endpoint was given, or the bucket cannot be a host name
@@ -95,20 +95,25 @@ static int check_bucket(const char *name, bool aws)
 {
 	size_t length = strlen(name);
 
-	if (length < BUCKET_BYTES_MIN || (aws && length > BUCKET_BYTES_MAX_AWS) || !is_alnum(name[0]))
+	if (length < BUCKET_BYTES_MIN || (aws && length > BUCKET_BYTES_MAX_AWS) ||
+	    !is_alnum(name[0]))
 		return fault_set(-EINVAL, false,
 				 "\"%s\" cannot be the name of a bucket: 3 to 63 characters, "
-				 "the first a letter or digit", name);
+				 "the first a letter or digit",
+				 name);
 	for (const char *p = name; *p; p++)
 		if (!is_alnum(*p) && !is_one_of(*p, "._-"))
-			return fault_set(-EINVAL, false,
-					 "\"%s\" cannot be the name of a bucket: only letters, digits, "
-					 "'-', '.' and '_'", name);
+			return fault_set(
+			    -EINVAL, false,
+			    "\"%s\" cannot be the name of a bucket: only letters, digits, "
+			    "'-', '.' and '_'",
+			    name);
 	for (const char *p = name; aws && *p; p++)
 		if (!is_lower_or_digit(*p) && !is_one_of(*p, ".-"))
 			return fault_set(-EINVAL, false,
 					 "\"%s\" cannot be the name of a bucket of Amazon S3: only "
-					 "lower-case letters, digits, '-' and '.'", name);
+					 "lower-case letters, digits, '-' and '.'",
+					 name);
 	return 0;
 }
 
@@ -138,7 +143,8 @@ static int parse_spec(const struct s3_place_request *q, struct s3_place *out)
 	size_t length;
 
 	if (strncmp(name, "s3://", 5) != 0)
-		return fault_set(-EINVAL, false, "\"%s\" is not of the form s3://NAME[/PREFIX]", name);
+		return fault_set(-EINVAL, false, "\"%s\" is not of the form s3://NAME[/PREFIX]",
+				 name);
 	name += 5;
 	slash = strchr(name, '/');
 	length = slash ? (size_t)(slash - name) : strlen(name);
@@ -185,22 +191,32 @@ static int set_host(const char *endpoint, const char *text, size_t length, struc
 		return 0;
 	unsigned number = 0;
 	for (const char *p = port; p < text + length; p++)
-		number = *p >= '0' && *p <= '9' && number < 65536 ? number * 10 + (unsigned)(*p - '0') : 65536;
+		number = *p >= '0' && *p <= '9' && number < 65536
+			     ? number * 10 + (unsigned)(*p - '0')
+			     : 65536;
 	if (number == 0 || number > 65535)
-		return fault_set(-EINVAL, false, "endpoint=%s: the port is not a number up to 65535",
-				 endpoint);
+		return fault_set(-EINVAL, false,
+				 "endpoint=%s: the port is not a number up to 65535", endpoint);
 	if (number != (out->tls ? 443 : 80))
 		snprintf(out->host + host, sizeof(out->host) - host, ":%u", number);
 	return 0;
 }
 
-/* Is host known to be one where buckets live, so that a name in front of it can only be a bucket? */
+/* Is it known that buckets live at host, so that a name in front of it can only be a bucket? */
 static bool is_s3_host(const char *host)
 {
 	static const char *const ends[] = {
-		".amazonaws.com", ".amazonaws.com.cn", ".digitaloceanspaces.com", ".r2.cloudflarestorage.com",
-		".backblazeb2.com", ".wasabisys.com", ".your-objectstorage.com", ".linodeobjects.com",
-		".vultrobjects.com", ".scw.cloud", ".exo.io",
+	    ".amazonaws.com",
+	    ".amazonaws.com.cn",
+	    ".digitaloceanspaces.com",
+	    ".r2.cloudflarestorage.com",
+	    ".backblazeb2.com",
+	    ".wasabisys.com",
+	    ".your-objectstorage.com",
+	    ".linodeobjects.com",
+	    ".vultrobjects.com",
+	    ".scw.cloud",
+	    ".exo.io",
 	};
 
 	if (strncmp(host, "s3.", 3) == 0 || strncmp(host, "s3-", 3) == 0)
@@ -218,10 +234,11 @@ static int check_bucket_in_host(const char *endpoint, const struct s3_place *pla
 	if (strncasecmp(place->host, place->bucket, n) != 0 || place->host[n] != '.' ||
 	    !is_s3_host(place->host + n + 1))
 		return 0;
-	return fault_set(-EINVAL, false,
-			 "endpoint=%s includes the bucket: write endpoint=%s://%s and name the bucket "
-			 "only in s3://%s", endpoint, place->tls ? "https" : "http", place->host + n + 1,
-			 place->bucket);
+	return fault_set(
+	    -EINVAL, false,
+	    "endpoint=%s includes the bucket: write endpoint=%s://%s and name the bucket "
+	    "only in s3://%s",
+	    endpoint, place->tls ? "https" : "http", place->host + n + 1, place->bucket);
 }
 
 static int parse_endpoint(const char *endpoint, struct s3_place *out)
@@ -237,22 +254,26 @@ static int parse_endpoint(const char *endpoint, struct s3_place *out)
 		text += 3;
 		out->tls = false;
 	} else {
-		return fault_set(-EINVAL, false, "endpoint=%s: only https:// and http:// can be used",
-				 endpoint);
+		return fault_set(-EINVAL, false,
+				 "endpoint=%s: only https:// and http:// can be used", endpoint);
 	}
 	end = text + strcspn(text, "/?#");
 	if (*end && strcmp(end, "/") != 0)
-		return fault_set(-EINVAL, false,
-				 "endpoint=%s includes a path (\"%s\"): write only scheme, host and port; "
-				 "the bucket belongs in s3://%s", endpoint, end, out->bucket);
+		return fault_set(
+		    -EINVAL, false,
+		    "endpoint=%s includes a path (\"%s\"): write only scheme, host and port; "
+		    "the bucket belongs in s3://%s",
+		    endpoint, end, out->bucket);
 	if (memchr(text, '@', (size_t)(end - text)))
-		return fault_set(-EINVAL, false, "the endpoint includes a user name: credentials come from "
+		return fault_set(-EINVAL, false,
+				 "the endpoint includes a user name: credentials come from "
 				 "a file or the environment");
 	int r = set_host(endpoint, text, (size_t)(end - text), out);
 	return r ? r : check_bucket_in_host(endpoint, out);
 }
 
-/* Amazon's certificate is for *.s3.REGION.amazonaws.com, and a host name has no capitals or underscores. */
+/* Amazon's certificate is for *.s3.REGION.amazonaws.com, and a host name has no capitals or
+ * underscores. */
 static bool fits_host(const struct s3_place *place)
 {
 	for (const char *p = place->bucket; *p; p++)
@@ -275,8 +296,10 @@ int s3_place_parse(const struct s3_place_request *q, struct s3_place *out)
 	out->aws = !has_endpoint || is_aws_host(out->host);
 	if (given(q->region)) {
 		if (!s3_place_is_region(q->region))
-			return fault_set(-EINVAL, false, "region=%s: a region has only lower-case letters, "
-					 "digits and '-'", q->region);
+			return fault_set(-EINVAL, false,
+					 "region=%s: a region has only lower-case letters, "
+					 "digits and '-'",
+					 q->region);
 		memcpy(out->region, q->region, strlen(q->region) + 1);
 	} else if (!has_endpoint || !s3_place_region_of(out->host, out->region)) {
 		memcpy(out->region, "us-east-1", sizeof("us-east-1"));

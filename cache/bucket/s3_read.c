@@ -7,11 +7,11 @@
  *     ETag must be the one that was asked for, also where the server ignored If-Match
  * and the body must then have exactly the bytes announced.
  *
- * head has no error body, so anything but "fine" and "try again" is asked again as a GET of one byte, whose
- * error can tell a missing key from a missing bucket or a wrong secret.
+ * head has no error body, so anything but "fine" and "try again" is asked again as a GET of one
+ * byte, whose error can tell a missing key from a missing bucket or a wrong secret.
  *
- * 403 AccessDenied on a read is how S3 says "no such key" to those who may not list the bucket: whether we may
- * is found out once. */
+ * 403 AccessDenied on a read is how S3 says "no such key" to those who may not list the bucket:
+ * whether we may is found out once. */
 #include "s3_internal.h"
 #include <assert.h>
 #include <errno.h>
@@ -22,8 +22,10 @@
 
 static void read_attrs(const struct exchange *x, struct object_attrs *out)
 {
-	const char *mode = exchange_header(x, "x-amz-meta-mode"), *uid = exchange_header(x, "x-amz-meta-uid");
-	const char *gid = exchange_header(x, "x-amz-meta-gid"), *mtime = exchange_header(x, "x-amz-meta-mtime");
+	const char *mode = exchange_header(x, "x-amz-meta-mode"),
+		   *uid = exchange_header(x, "x-amz-meta-uid");
+	const char *gid = exchange_header(x, "x-amz-meta-gid"),
+		   *mtime = exchange_header(x, "x-amz-meta-mtime");
 	uint64_t id;
 
 	memset(out, 0, sizeof(*out));
@@ -41,7 +43,8 @@ static void read_attrs(const struct exchange *x, struct object_attrs *out)
 /* All but the size. */
 static void read_object(const struct exchange *x, struct object *out)
 {
-	const char *etag = exchange_header(x, "etag"), *modified = exchange_header(x, "last-modified");
+	const char *etag = exchange_header(x, "etag"),
+		   *modified = exchange_header(x, "last-modified");
 
 	memset(out, 0, sizeof(*out));
 	if (etag)
@@ -173,9 +176,10 @@ static int denied_read(struct s3 *s, int error)
 	}
 	*now = before;
 	if (answer == S3_NO)
-		return fault_set(-ENOENT, false,
-				 "there is no such object, or it may not be read: the key lacks ListBucket, "
-				 "so the server does not say which (HTTP 403)");
+		return fault_set(
+		    -ENOENT, false,
+		    "there is no such object, or it may not be read: the key lacks ListBucket, "
+		    "so the server does not say which (HTTP 403)");
 	return error;
 }
 
@@ -185,12 +189,12 @@ struct reading {
 	const struct s3 *s;
 	const struct get_request *request;
 	struct object object;
-	uint64_t skip;   /* bytes of the body before the offset */
-	uint64_t left;   /* bytes that the sink still gets */
-	uint64_t at;     /* offset of the next one */
-	bool rest;       /* the body goes on after the last byte wanted, and may be cut */
+	uint64_t skip; /* bytes of the body before the offset */
+	uint64_t left; /* bytes that the sink still gets */
+	uint64_t at;   /* offset of the next one */
+	bool rest;     /* the body goes on after the last byte wanted, and may be cut */
 	bool enough, begun;
-	int error;       /* ours */
+	int error; /* ours */
 	bool again;
 	const char *why;
 };
@@ -215,7 +219,8 @@ static int fit_part(struct reading *r, const struct exchange *x)
 	uint64_t length, last;
 
 	if (!is_ranged(q) || !range || s3_text_range(range, &got))
-		return refuse(r, -EPROTO, true, "a part was sent without a Content-Range that fits");
+		return refuse(r, -EPROTO, true,
+			      "a part was sent without a Content-Range that fits");
 	last = got.size - 1;
 	if (q->length > 0 && q->length - 1 < last - got.first)
 		last = got.first + q->length - 1;
@@ -256,7 +261,8 @@ static int on_begin(void *arg, struct exchange *x)
 	read_object(x, &r->object);
 	if (etag && *etag && strcmp(etag, r->object.etag) != 0) {
 		if (r->object.etag[0])
-			return refuse(r, -ESTALE, false, "the object is another version than expected");
+			return refuse(r, -ESTALE, false,
+				      "the object is another version than expected");
 		return refuse(r, -EPROTO, false, "the answer has no usable ETag");
 	}
 	if (x->status != 200 && x->status != 206)
@@ -322,7 +328,8 @@ int s3_get(void *self, const struct get_request *request)
 
 	s3_request_init(&q, s, "GET", request->key);
 	if (request->length > 0)
-		s3_request_headerf(&q, "range", "bytes=%llu-%llu", (unsigned long long)request->offset,
+		s3_request_headerf(&q, "range", "bytes=%llu-%llu",
+				   (unsigned long long)request->offset,
 				   (unsigned long long)(request->offset + request->length - 1));
 	else if (request->offset > 0)
 		s3_request_headerf(&q, "range", "bytes=%llu-", (unsigned long long)request->offset);

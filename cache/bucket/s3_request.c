@@ -2,13 +2,15 @@
  *
  *     init → query, header, body or file → run → the answer in q->x → destroy
  *
- * Every header that is set here is signed, content-type and all x-amz-* among them: some servers refuse a
- * request (403) where one of these is not. The payload's SHA-256 is always computed and signed: it is the one
- * integrity check that nearly every dialect verifies.
+ * Every header that is set here is signed, content-type and all x-amz-* among them: some servers
+ * refuse a request (403) where one of these is not. The payload's SHA-256 is always computed and
+ * signed: it is the one integrity check that nearly every dialect verifies.
  *
- * run sends once, and again at once only where the answer says what was wrong with the address or the key:
- *     301, 307, 400 with a region       → that region, for good, where it is Amazon's endpoint or only the
- *                                         signature's region that has to change; never another host
+ * run sends once, and again at once only where the answer says what was wrong with the address or
+ * the key:
+ *     301, 307, 400 with a region       → that region, for good, where it is Amazon's endpoint or
+ *                                         only the signature's region that has to change; never
+ *                                         another host
  *     403 for the key or its signature  → if the files hold other credentials by now
  * Everything else is the door's to retry. */
 #include "s3_internal.h"
@@ -31,14 +33,25 @@ enum {
 	LINE_BYTES = 16,
 };
 
-static const char EMPTY_SHA256[] = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+static const char EMPTY_SHA256[] =
+    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 static bool is_wanted(const char *name)
 {
 	static const char *const names[] = {
-		"content-length", "content-range", "date", "etag", "last-modified", "location", "retry-after",
-		"x-amz-bucket-region", "x-amz-meta-gid", "x-amz-meta-mode", "x-amz-meta-mtime",
-		"x-amz-meta-uid", "x-amz-request-id",
+	    "content-length",
+	    "content-range",
+	    "date",
+	    "etag",
+	    "last-modified",
+	    "location",
+	    "retry-after",
+	    "x-amz-bucket-region",
+	    "x-amz-meta-gid",
+	    "x-amz-meta-mode",
+	    "x-amz-meta-mtime",
+	    "x-amz-meta-uid",
+	    "x-amz-request-id",
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -248,15 +261,15 @@ static int fill_lines(struct s3_request *q, struct lines *l, const struct s3_add
 	if (path.failed)
 		return -ENOMEM;
 	struct sigv4_request request = {
-		.method = q->method,
-		.path = path.data,
-		.query = buf_string(&q->query),
-		.headers = l->signed_headers,
-		.headers_count = n,
-		.payload_sha256 = q->payload,
-		.region = region,
-		.service = "s3",
-		.time = now,
+	    .method = q->method,
+	    .path = path.data,
+	    .query = buf_string(&q->query),
+	    .headers = l->signed_headers,
+	    .headers_count = n,
+	    .payload_sha256 = q->payload,
+	    .region = region,
+	    .service = "s3",
+	    .time = now,
 	};
 	return sign(q, l, c, &request);
 }
@@ -272,13 +285,13 @@ static int send_once(struct s3_request *q, const struct credentials *c, const ch
 
 	s3_place_address(&s->place, host, &address);
 	r = fill_lines(q, &l, &address, region, c);
-	buf_printf(&url, "%s://%s%s%s%s%s", s->place.tls ? "https" : "http", address.host, address.root,
-		   *q->path || *address.root ? q->path : "/", q->query.length ? "?" : "",
-		   buf_string(&q->query));
+	buf_printf(&url, "%s://%s%s%s%s%s", s->place.tls ? "https" : "http", address.host,
+		   address.root, *q->path || *address.root ? q->path : "/",
+		   q->query.length ? "?" : "", buf_string(&q->query));
 	if (r == 0 && (q->failed || q->query.failed || url.failed))
 		r = -ENOMEM;
 	if (r == 0) {
-		int64_t idle = s->io_timeout_ms < IDLE_MS_MIN   ? IDLE_MS_MIN
+		int64_t idle = s->io_timeout_ms < IDLE_MS_MIN	? IDLE_MS_MIN
 			       : s->io_timeout_ms > IDLE_MS_MAX ? IDLE_MS_MAX
 								: s->io_timeout_ms;
 		exchange_destroy(&q->x);
@@ -287,7 +300,7 @@ static int send_once(struct s3_request *q, const struct credentials *c, const ch
 		q->x.headers = (const char *const *)l.text;
 		q->x.headers_count = l.count;
 		q->x.connect_timeout_ms =
-			s->io_timeout_ms < CONNECT_MS_MAX ? s->io_timeout_ms : CONNECT_MS_MAX;
+		    s->io_timeout_ms < CONNECT_MS_MAX ? s->io_timeout_ms : CONNECT_MS_MAX;
 		q->x.idle_timeout_ms = idle + q->patience_ms;
 		q->x.deadline_ms = s3_request_deadline(s, q->x.length) + q->patience_ms;
 		r = http_run(s->http, &q->x);
@@ -336,8 +349,10 @@ static bool follow_region(struct s3_request *q, const char *region_now)
 	}
 	lock_drop(&s->lock);
 	if (changed)
-		log_info("bucket: it is in another region than configured, which is followed; bucket=%s "
-			 "region=%s", s->place.bucket, region);
+		log_info(
+		    "bucket: it is in another region than configured, which is followed; bucket=%s "
+		    "region=%s",
+		    s->place.bucket, region);
 	return true;
 }
 
@@ -384,7 +399,8 @@ static int attempt(struct s3_request *q, bool *again)
 	}
 	/* An error that was cut off is still told by its status. */
 	if (q->x.status >= 300 && q->x.error_body.length > 0 &&
-	    s3_xml_error(q->x.error_body.data, q->x.error_body.length, &q->error) == 0 && r == -EPROTO)
+	    s3_xml_error(q->x.error_body.data, q->x.error_body.length, &q->error) == 0 &&
+	    r == -EPROTO)
 		r = 0;
 	if (r == 0)
 		*again = follow_region(q, region) || fresh_credentials(q, &c);

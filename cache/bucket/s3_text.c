@@ -1,7 +1,7 @@
 /* Small texts that S3 servers send.
  *
- * An ETag goes back in If-Match, so it may hold nothing that would end a quoted header value. Times are
- * taken only between 1970 and 2262, where nanoseconds fit 64 bits. */
+ * An ETag goes back in If-Match, so it may hold nothing that would end a quoted header value.
+ * Times are taken only between 1970 and 2262, where nanoseconds fit 64 bits. */
 #include "s3_text.h"
 #include <curl/curl.h>
 #include <errno.h>
@@ -86,8 +86,12 @@ int64_t s3_text_iso_time(const char *text)
 	int64_t ns = take_fraction(&p);
 	if (strcmp(p, "Z") != 0 && strcmp(p, "+00:00") != 0)
 		return 0;
-	struct tm tm = {.tm_year = value[0] - 1900, .tm_mon = value[1] - 1, .tm_mday = value[2],
-			.tm_hour = value[3], .tm_min = value[4], .tm_sec = value[5]};
+	struct tm tm = {.tm_year = value[0] - 1900,
+			.tm_mon = value[1] - 1,
+			.tm_mday = value[2],
+			.tm_hour = value[3],
+			.tm_min = value[4],
+			.tm_sec = value[5]};
 	return (int64_t)timegm(&tm) * NS_PER_S + ns;
 }
 
@@ -206,7 +210,8 @@ void s3_text_mtime_write(char out[S3_MTIME_BYTES], int64_t mtime_ns)
 	if (ns < 0)
 		ns = -ns;
 	if (ns)
-		snprintf(out, S3_MTIME_BYTES, "%s%lld.%09lld", sign, (long long)seconds, (long long)ns);
+		snprintf(out, S3_MTIME_BYTES, "%s%lld.%09lld", sign, (long long)seconds,
+			 (long long)ns);
 	else
 		snprintf(out, S3_MTIME_BYTES, "%s%lld", sign, (long long)seconds);
 }

@@ -2,15 +2,16 @@
  *
  *     create → id;  part 1 … n → ETags;  complete(id, ETags) → the object appears;  or abort(id)
  *
- * Complete is answered 200 as soon as the server begins and then with blanks until it is done, so success is
- * what the body says. Ceph 16 says it with an empty ETag, which a HEAD then tells. InvalidPart counts as a lost
- * upload (-ENOMSG): both are mended by starting anew.
+ * Complete is answered 200 as soon as the server begins and then with blanks until it is done, so
+ * success is what the body says. Ceph 16 says it with an empty ETag, which a HEAD then tells.
+ * InvalidPart counts as a lost upload (-ENOMSG): both are mended by starting anew.
  *
- * Parts carry no x-amz-checksum-*: Amazon then wants the algorithm named at create and each value again at
- * complete. The signed hash of each part is checked by the server all the same.
+ * Parts carry no x-amz-checksum-*: Amazon then wants the algorithm named at create and each value
+ * again at complete. The signed hash of each part is checked by the server all the same.
  *
- * Uploads are listed without encoding-type: Ceph encodes the keys of this list and does not say so. Ceph 16 also
- * decodes the source of a part twice and dies of a '%' in its key; a copy in one piece is not affected. */
+ * Uploads are listed without encoding-type: Ceph encodes the keys of this list and does not say
+ * so. Ceph 16 also decodes the source of a part twice and dies of a '%' in its key; a copy in one
+ * piece is not affected. */
 #include "s3_internal.h"
 #include <assert.h>
 #include <errno.h>
@@ -23,7 +24,8 @@ enum {
 	PARTS_MAX = 10000,
 };
 
-static void init(struct s3_request *q, struct s3 *s, const char *method, const char *key, const char *id)
+static void init(struct s3_request *q, struct s3 *s, const char *method, const char *key,
+		 const char *id)
 {
 	s3_request_init(q, s, method, key);
 	s3_request_query(q, "uploadId", id);
@@ -84,11 +86,12 @@ int s3_upload_part(void *self, const struct part_request *request, struct part *
 
 static void complete_body(struct buf *out, const struct part *parts, size_t count)
 {
-	buf_text(out, "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">");
+	buf_text(out,
+		 "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">");
 	for (size_t i = 0; i < count; i++) {
 		buf_printf(out, "<Part><PartNumber>%u</PartNumber><ETag>&quot;", parts[i].number);
 		for (const char *p = parts[i].etag; *p; p++)
-			buf_text(out, *p == '&'   ? "&amp;"
+			buf_text(out, *p == '&'	  ? "&amp;"
 				      : *p == '<' ? "&lt;"
 				      : *p == '>' ? "&gt;"
 						  : (const char[]){*p, '\0'});
@@ -121,7 +124,8 @@ static int complete_etag(struct s3 *s, const char *key, size_t count, struct obj
 	length = (size_t)snprintf(suffix, sizeof(suffix), "-%zu", count);
 	n = strlen(out->etag);
 	if (n < length || strcmp(out->etag + n - length, suffix) != 0)
-		return fault_set(-EPROTO, true, "the server did not say what became of the upload, and the "
+		return fault_set(-EPROTO, true,
+				 "the server did not say what became of the upload, and the "
 				 "object is another one");
 	return 0;
 }
@@ -199,12 +203,14 @@ static int list_page(struct s3 *s, struct exact *e, struct s3_xml_uploads_next *
 	}
 	r = s3_request_run(&q);
 	if (r == 0) {
-		r = s3_xml_uploads(buf_string(&q.x.body_out), q.x.body_out.length, visit_exact, e, next);
+		r = s3_xml_uploads(buf_string(&q.x.body_out), q.x.body_out.length, visit_exact, e,
+				   next);
 		if (r && !e->stop)
 			r = s3_fault_broken(&q, "the list of uploads cannot be understood");
 	}
 	if (r == 0 && now.key_marker && next->key_marker &&
-	    strcmp(now.key_marker, next->key_marker) == 0 && strcmp(now.id_marker, next->id_marker) == 0)
+	    strcmp(now.key_marker, next->key_marker) == 0 &&
+	    strcmp(now.id_marker, next->id_marker) == 0)
 		r = s3_fault_broken(&q, "the list of uploads does not go on");
 	free(now.key_marker);
 	free(now.id_marker);
@@ -233,8 +239,8 @@ int s3_upload_list(void *self, const char *key, upload_visit *visit, void *arg)
 
 /* -- a copy in parts -- */
 
-static int copy_part(struct s3 *s, const struct copy_request *request, const char *id, struct part *part,
-		     uint64_t offset, uint64_t length)
+static int copy_part(struct s3 *s, const struct copy_request *request, const char *id,
+		     struct part *part, uint64_t offset, uint64_t length)
 {
 	struct s3_request q;
 	int r;
@@ -243,11 +249,12 @@ static int copy_part(struct s3 *s, const struct copy_request *request, const cha
 	q.patience_ms = (int64_t)(length / COPY_BYTES_PER_MS);
 	part_query(&q, part->number);
 	s3_write_copy_source(&q, request->from, request->etag);
-	s3_request_headerf(&q, "x-amz-copy-source-range", "bytes=%llu-%llu", (unsigned long long)offset,
-			   (unsigned long long)(offset + length - 1));
+	s3_request_headerf(&q, "x-amz-copy-source-range", "bytes=%llu-%llu",
+			   (unsigned long long)offset, (unsigned long long)(offset + length - 1));
 	r = s3_request_run(&q);
 	if (r == 0) {
-		r = s3_xml_etag(buf_string(&q.x.body_out), q.x.body_out.length, part->etag, &q.error);
+		r = s3_xml_etag(buf_string(&q.x.body_out), q.x.body_out.length, part->etag,
+				&q.error);
 		if (r == -EREMOTEIO)
 			r = s3_fault_inside(&q);
 		else if (r)
@@ -274,7 +281,8 @@ static int copy_parts(struct s3 *s, const struct copy_request *request, const ch
 
 int s3_upload_copy(struct s3 *s, const struct copy_request *request, struct object *out)
 {
-	size_t count = (size_t)((request->size_bytes + s->copy_part_bytes - 1) / s->copy_part_bytes);
+	size_t count =
+	    (size_t)((request->size_bytes + s->copy_part_bytes - 1) / s->copy_part_bytes);
 	AUTO_FREE struct part *parts = NULL;
 	char id[UPLOAD_ID_BYTES];
 	struct fault why;

@@ -1,10 +1,11 @@
 /* put and copy.
  *
- * A body is read twice: once for its SHA-256, which is signed, and once to be sent. If the file changed in
- * between, or a bit on the way, the server answers XAmzContentSHA256Mismatch and stores nothing.
+ * A body is read twice: once for its SHA-256, which is signed, and once to be sent. If the file
+ * changed in between, or a bit on the way, the server answers XAmzContentSHA256Mismatch and stores
+ * nothing.
  *
- * A copy names its headers anew (REPLACE): they follow from the key, and the key has changed. Its answer is 200 as
- * soon as the server begins, so success is what the body says. */
+ * A copy names its headers anew (REPLACE): they follow from the key, and the key has changed. Its
+ * answer is 200 as soon as the server begins, so success is what the body says. */
 #include "s3_internal.h"
 #include <errno.h>
 #include <openssl/evp.h>
@@ -41,7 +42,8 @@ void s3_write_headers(struct s3_request *q, const char *key, const struct object
 	if (h.sse && *h.sse && strcmp(h.sse, "none") != 0) {
 		s3_request_header(q, "x-amz-server-side-encryption", h.sse);
 		if (strncmp(h.sse, "aws:kms", 7) == 0)
-			s3_request_header(q, "x-amz-server-side-encryption-aws-kms-key-id", h.sse_kms_key);
+			s3_request_header(q, "x-amz-server-side-encryption-aws-kms-key-id",
+					  h.sse_kms_key);
 	}
 	write_attrs(q, attrs);
 }

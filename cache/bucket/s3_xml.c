@@ -1,11 +1,11 @@
 /* The XML answers of S3.
  *
- * Elements are told apart by their path below the root ("Contents/Key"), and each answer has one function that
- * gets path and text where an element ends. What it does not know it passes over, since servers add elements
- * freely; the limits are those of xml_walk.h.
+ * Elements are told apart by their path below the root ("Contents/Key"), and each answer has one
+ * function that gets path and text where an element ends. What it does not know it passes over,
+ * since servers add elements freely; the limits are those of xml_walk.h.
  *
- * Keys are decoded at the end: EncodingType may stand after them. Under encoding-type=url a blank may come as
- * '+' (Amazon) or as %20 (others); a plus sign is always %2B. */
+ * Keys are decoded at the end: EncodingType may stand after them. Under encoding-type=url a blank
+ * may come as '+' (Amazon) or as %20 (others); a plus sign is always %2B. */
 #include "s3_xml.h"
 #include <errno.h>
 #include <string.h>
@@ -271,7 +271,7 @@ int s3_xml_delete(const char *xml, size_t length, s3_xml_delete_visit *visit, vo
 /* -- ListMultipartUploads -- */
 
 struct uploads {
-	struct buf texts;   /* key NUL id NUL of each upload */
+	struct buf texts;     /* key NUL id NUL of each upload */
 	struct buf initiated; /* int64_t each */
 	struct buf key, id;
 	int64_t initiated_ns;
@@ -321,7 +321,9 @@ static int uploads_end(void *arg, const char *path, const struct buf *text)
 		u->truncated = strcmp(buf_string(text), "true") == 0;
 	else if (strcmp(path, "EncodingType") == 0)
 		u->encoded = strcmp(buf_string(text), "url") == 0;
-	return u->key.failed || u->id.failed || u->key_marker.failed || u->id_marker.failed ? -ENOMEM : 0;
+	return u->key.failed || u->id.failed || u->key_marker.failed || u->id_marker.failed
+		   ? -ENOMEM
+		   : 0;
 }
 
 static int uploads_next(struct uploads *u, struct s3_xml_uploads_next *next)
@@ -352,7 +354,8 @@ static int uploads_visit(struct uploads *u, s3_xml_uploads_visit *visit, void *a
 		int r;
 
 		p = id + strlen(id) + 1;
-		memcpy(&initiated_ns, u->initiated.data + i * sizeof(initiated_ns), sizeof(initiated_ns));
+		memcpy(&initiated_ns, u->initiated.data + i * sizeof(initiated_ns),
+		       sizeof(initiated_ns));
 		if (u->encoded && s3_text_decode(key) < 0)
 			return -EPROTO;
 		r = visit(arg, key, id, initiated_ns);

@@ -1,14 +1,16 @@
 /* Signature version 4.
  *
  *     canonical request = method \n path \n sorted query \n name:value\n … \n names \n payload hash
- *     string to sign    = AWS4-HMAC-SHA256 \n time \n day/region/service/aws4_request \n hex(sha256(canonical))
+ *     scope             = day/region/service/aws4_request
+ *     string to sign    = AWS4-HMAC-SHA256 \n time \n scope \n hex(sha256(canonical request))
  *     key               = hmac(hmac(hmac(hmac("AWS4" secret, day), region), service), "aws4_request")
  *     signature         = hex(hmac(key, string to sign))
  *
  * The path is taken as it is on the wire: S3, unlike other services, neither encodes it twice nor
  * removes dot segments. Query pairs are ordered by name, then by value: comparing the whole
- * "name=value" would put "a-b=" before "a=". The access key goes into the credential unescaped, also with a
- * colon in it (Swift's test:tester). Headers of one name are joined with commas in the order given. */
+ * "name=value" would put "a-b=" before "a=". The access key goes into the credential unescaped,
+ * also with a colon in it (Swift's test:tester). Headers of one name are joined with commas in the
+ * order given. */
 #include "sigv4.h"
 #include <errno.h>
 #include <openssl/crypto.h>
@@ -37,10 +39,10 @@ static int sha256(const void *bytes, size_t length, unsigned char out[HASH_BYTES
 
 static int hmac(const void *key, size_t key_length, const char *text, unsigned char out[HASH_BYTES])
 {
-	return HMAC(EVP_sha256(), key, (int)key_length, (const unsigned char *)text, strlen(text), out,
-		    NULL)
-		       ? 0
-		       : -ENOMEM;
+	return HMAC(EVP_sha256(), key, (int)key_length, (const unsigned char *)text, strlen(text),
+		    out, NULL)
+		   ? 0
+		   : -ENOMEM;
 }
 
 static int span_compare(const struct span *a, const struct span *b)
@@ -94,7 +96,8 @@ static int append_query(struct buf *out, const char *query)
 	return 0;
 }
 
-/* Without blanks at both ends, runs of blanks as one. A control character would end the header early. */
+/* Without blanks at both ends, runs of blanks as one. A control character would end the header
+ * early. */
 static int append_value(struct buf *out, const char *value)
 {
 	const char *p = value + strspn(value, " \t");
@@ -118,8 +121,8 @@ static bool is_name(const char *name)
 	if (!*name)
 		return false;
 	for (; *name; name++)
-		if (!((*name >= 'a' && *name <= 'z') || (*name >= '0' && *name <= '9') || *name == '-' ||
-		      *name == '_' || *name == '.'))
+		if (!((*name >= 'a' && *name <= 'z') || (*name >= '0' && *name <= '9') ||
+		      *name == '-' || *name == '_' || *name == '.'))
 			return false;
 	return true;
 }
@@ -211,7 +214,8 @@ static int day_key(const struct sigv4_request *request, const struct credentials
 	char text[2 * HASH_BYTES + 1];
 	int r = -ENOMEM;
 
-	buf_printf(&of, "%s\n%s\n%s\n%s", credentials->secret, day, request->region, request->service);
+	buf_printf(&of, "%s\n%s\n%s\n%s", credentials->secret, day, request->region,
+		   request->service);
 	if (!of.failed)
 		r = sha256(of.data, of.length, hash);
 	if (of.data)
@@ -237,7 +241,8 @@ int sigv4_authorization(const struct sigv4_request *request, const struct creden
 	struct tm tm;
 	int r;
 
-	if (!gmtime_r(&request->time, &tm) || !strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &tm) ||
+	if (!gmtime_r(&request->time, &tm) ||
+	    !strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &tm) ||
 	    !strftime(day, sizeof(day), "%Y%m%d", &tm))
 		return -EINVAL;
 	if ((size_t)snprintf(scope, sizeof(scope), "%s/%s/%s/aws4_request", day, request->region,

@@ -3,10 +3,11 @@
  * Refused (-EPROTO): more than XML_BYTES_MAX, a DOCTYPE (so there are no entities but the five),
  * elements nested or texts longer than S3 has any use for, and whatever expat refuses.
  *
- * XML 1.0 cannot express control characters, but Ceph writes them as &#x01; where it echoes a prefix or names the
- * next page, so that one odd key would make a bucket unlistable. Before expat sees them, such references become
- * a mark (U+10FFFF, which no key can hold by then: a document that has it besides is refused) and two digits,
- * which take the same six bytes; the text of an element gets the byte back. */
+ * XML 1.0 cannot express control characters, but Ceph writes them as &#x01; where it echoes a
+ * prefix or names the next page, so that one odd key would make a bucket unlistable. Before expat
+ * sees them, such references become a mark (U+10FFFF, which no key can hold by then: a document
+ * that has it besides is refused) and two digits, which take the same six bytes; the text of an
+ * element gets the byte back. */
 #include "xml_walk.h"
 #include <assert.h>
 #include <errno.h>
@@ -20,7 +21,7 @@ enum { TEXT_BYTES_MAX = 64 << 10 };
 static const char MARK[] = "\xf4\x8f\xbf\xbf";
 enum { MARK_BYTES = 4, REFERENCE_BYTES = 6 };
 
-/* The value of "&#x01;" at p where it is such a reference to a character that XML forbids, or -1. */
+/* The value of "&#x01;" at p, such a reference to a character that XML forbids; or -1. */
 static int forbidden(const char *p, size_t left)
 {
 	unsigned char byte;
@@ -30,13 +31,14 @@ static int forbidden(const char *p, size_t left)
 		return -1;
 	memcpy(digits, p + 3, 2);
 	digits[2] = '\0';
-	if (hex_decode(&byte, digits, 1) || byte == 0 || byte >= 0x20 || byte == '\t' || byte == '\n' ||
-	    byte == '\r')
+	if (hex_decode(&byte, digits, 1) || byte == 0 || byte >= 0x20 || byte == '\t' ||
+	    byte == '\n' || byte == '\r')
 		return -1;
 	return byte;
 }
 
-/* A copy of xml with such references replaced by MARK and their digits, or NULL where there is none. */
+/* A copy of xml with such references replaced by MARK and their digits, or NULL where there is
+ * none. */
 static int mark_forbidden(const char *xml, size_t length, char **out)
 {
 	char *copy = NULL;
