@@ -1,6 +1,8 @@
 /* Content. A read that must wait for the bucket leaves its thread: the request is then answered by
- * the thread that brought the bytes. A write goes from /dev/fuse through a pipe into the cache
- * file.
+ * the thread that brought the bytes.
+ *
+ * A caller that gets a signal while it waits is not let go early: mapped memory, of which this may
+ * be a page, would then break with SIGBUS.
  *
  * The kernel keeps content between opens (keep_cache), since nobody else writes; with shared= it
  * starts anew at each open. A handle that only reads has nothing to flush, so close(2) costs no

@@ -154,7 +154,7 @@ static void *watch(void *arg)
 		if (signal == SIGUSR2)
 			return NULL;
 		if (signal == SIGTERM || signal == SIGINT) {
-			log_info("life: %s", strsignal(signal));
+			log_info("ending: SIG%s", sigabbrev_np(signal));
 			count = atomic_fetch_add(&stops, 1) + 1;
 		}
 		if (count && !stopped)
