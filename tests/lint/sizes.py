@@ -9,6 +9,7 @@ import sys
 from shared import tree
 
 C_LINES, H_LINES, TEST_LINES, FUNCTION_LINES, ARGUMENTS = 500, 200, 800, 60, 6
+FOREIGN = {"splice_message"}  # callbacks whose arguments a library has chosen
 
 
 def signature(lines, brace):
@@ -43,7 +44,7 @@ def check_functions(path, lines):
             length = number - brace + 1
             if length > FUNCTION_LINES:
                 yield path, brace + 1, f"{name}: {length} lines, {FUNCTION_LINES} at most"
-            if count > ARGUMENTS:
+            if count > ARGUMENTS and name not in FOREIGN:
                 yield path, brace + 1, f"{name}: {count} arguments, {ARGUMENTS} at most"
             brace = None
 
