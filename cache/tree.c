@@ -161,6 +161,19 @@ void tree_committed(struct cache *cache)
 
 /* -- attributes -- */
 
+/* cp -a sets owner and mode one after the other to what they are already. Within the granularity that file times have
+ * anyway, that changes nothing, and is worth no transaction. */
+static bool is_idle_change(const struct node_record *record, const struct attr_change *change)
+{
+	enum { GRANULARITY_NS = 10 * 1000 * 1000 };
+	const unsigned owner_and_mode = ATTR_MODE | ATTR_UID | ATTR_GID;
+	int64_t since = clock_wall_ns() - record->ctime_ns;
+	return !(change->fields & ~owner_and_mode) && since >= 0 && since < GRANULARITY_NS &&
+	       (!(change->fields & ATTR_MODE) || (record->mode & 07777) == (change->mode & 07777)) &&
+	       (!(change->fields & ATTR_UID) || record->uid == change->uid) &&
+	       (!(change->fields & ATTR_GID) || record->gid == change->gid);
+}
+
 static void apply(struct node_record *record, const struct attr_change *change)
 {
 	if (change->fields & ATTR_MODE)
@@ -209,7 +222,7 @@ static int setattr_in_index(struct cache *cache, uint64_t ino, const struct attr
 	int r = txn_begin_write(cache->flow.index, &txn);
 	if (!r)
 		r = nodes_get(txn, ino, &record);
-	if (r)
+	if (r || is_idle_change(&record, change))
 		return r;
 	apply(&record, change);
 	r = nodes_put(txn, &record);

@@ -27,6 +27,7 @@
 #include "send.h"
 
 enum {
+	GROWTH_BYTES_MAX = 32 << 20,
 	DELAY_MS = 700, /* from a kick to its round: with the round itself about a second */
 	RETRY_MS = 1000,
 	PIECE_BLOBS = 255,
@@ -383,16 +384,6 @@ int checkpoints_stop(struct checkpoints *c)
 	return err;
 }
 
-void checkpoint_kick(struct checkpoints *c)
-{
-	lock_take(&c->lock);
-	if (!c->locked.due_ms) {
-		c->locked.due_ms = clock_ms() + DELAY_MS;
-		wakeup_one(&c->wake);
-	}
-	lock_drop(&c->lock);
-}
-
 static void hurry_locked(struct checkpoints *c) REQUIRES(&c->lock);
 static void hurry_locked(struct checkpoints *c)
 {
@@ -400,6 +391,21 @@ static void hurry_locked(struct checkpoints *c)
 		return;
 	c->locked.hurry = true;
 	wakeup_one(&c->wake);
+}
+
+void checkpoint_kick(struct checkpoints *c)
+{
+	/* until the next one LMDB reuses no page: many commits in a row make the file grow */
+	bool grown = index_growth_bytes(c->flow->index) > GROWTH_BYTES_MAX;
+
+	lock_take(&c->lock);
+	if (grown)
+		hurry_locked(c);
+	if (!c->locked.due_ms) {
+		c->locked.due_ms = clock_ms() + DELAY_MS;
+		wakeup_one(&c->wake);
+	}
+	lock_drop(&c->lock);
 }
 
 void checkpoint_hurry(struct checkpoints *c)
