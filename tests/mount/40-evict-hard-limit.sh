@@ -12,7 +12,7 @@ held() { # bytes on disk, the index apart; files vanish while du looks
 }
 watch_size() { while :; do held >>"$T/sizes" || :; sleep 0.2; done; }
 watch_size &
-on_exit "kill $!"
+on_exit "kill $! || :"
 cp "$T"/tree/* "$MNT"
 wait_uploaded "$T/tree"
 expect_same_content "$T/tree" "$MNT"
