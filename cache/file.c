@@ -25,6 +25,7 @@ struct file {
 	/* node.lock */
 	bool unflushed;   /* it changed something since its last flush */
 	uint64_t reverts; /* the node's draft_reverts then */
+	uint64_t epoch;   /* the node's when it was opened: one handle never reads two objects */
 };
 
 uint64_t file_ino(const struct file *file)
@@ -123,6 +124,7 @@ static int new_file(struct cache *cache, struct node *node, bool writable, struc
 	file->cache = cache;
 	file->node = node;
 	file->writable = writable;
+	file->epoch = node->locked.epoch;
 	node->locked.opens++;
 	node->locked.writers += writable;
 	*out = file;
@@ -262,7 +264,9 @@ int file_read(struct file *file, struct file_read *read)
 		uint64_t size = node->locked.size, start = read->offset, end = start + read->length;
 		if (end > size || end < start)
 			end = size;
-		if (start >= end) {
+		if (file->epoch != node->locked.epoch) {
+			r = -ESTALE;
+		} else if (start >= end) {
 			read->span = (struct span){-1, start, 0, NULL};
 			r = 0;
 		} else if (node_covers_locked(node, start, end)) {

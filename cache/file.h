@@ -35,7 +35,8 @@ struct file_read {
 	void *private[8];        /* of the cache, while it is under way */
 };
 /* 0: the span is filled. -EINPROGRESS: done(read, error) will be called from another thread with no lock
- * held, within io_timeout. Else -errno. */
+ * held, within io_timeout. Else -errno: -ESTALE, from then on, where the object was replaced behind our back since the
+ * open. */
 int file_read(struct file *file, struct file_read *read) MUST_CHECK;
 void file_span_release(struct span *span);
 

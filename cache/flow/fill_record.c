@@ -240,6 +240,7 @@ int fill_adopt_locked(struct node *node, const char *key, const struct object *o
 		return error;
 	uint64_t blob = node->locked.blob, reserved = node->locked.reserved;
 	node_load_locked(node, &record);
+	node->locked.epoch++;
 	node->locked.reserved = 0;
 	if (blob)
 		checkpoint_condemn(flow->checkpoints, blob, reserved);

@@ -52,6 +52,8 @@ struct node {
 		enum content content;
 		uint64_t version, published_size, published_blob;
 		char etag[NODE_ETAG_BYTES];
+		/* +1 whenever the bucket put another content here: what was opened before ends with -ESTALE */
+		uint64_t epoch;
 		/* as seen by readers */
 		uint64_t size, blob;
 		struct ranges present;   /* of a REMOTE node's blob; otherwise unused: all is there */

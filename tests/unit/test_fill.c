@@ -371,6 +371,7 @@ static void check_replaced(struct rig *r, struct node *node, uint64_t size, unsi
 
 	assert_true(rig_was_changed(r, node_ino(node)));
 	assert_int_equal(record.version, 1);
+	assert_int_equal(node->locked.epoch, 1);
 	assert_int_equal(record.size, size);
 	assert_int_equal(node->locked.size, size);
 	assert_int_equal(get(r, node, 0, 100000), 0);
