@@ -340,10 +340,11 @@ int file_truncate(struct cache *cache, uint64_t ino, struct file *file, uint64_t
 		r = node_get(cache->flow.nodes, ino, &node);
 	if (r)
 		return r;
+	r = settle_guess(cache, node);
 	lock_take(&node->lock);
-	if (file)
+	if (!r && file)
 		r = file_change_locked(file, node, &change);
-	else
+	else if (!r)
 		r = node->locked.gone ? -ENOENT : draft_change(node, &change);
 	if (!r && !file)
 		r = draft_publish_locked(node); /* no flush will come */

@@ -296,10 +296,23 @@ int dir_upload_complete(void *self, const char *key, const char *id, const struc
 	return r ? dir_fault(d, r, "complete the upload of", key) : 0;
 }
 
+/* An upload whose key file is gone, but not its parts: a process ended in the middle of upload_remove. */
+static int upload_remains(struct dir_bucket *d, const char *id)
+{
+	int upload = upload_open(d, id);
+
+	if (upload >= 0 && faccessat(upload, "key", F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
+		close(upload);
+		return -ENOENT;
+	}
+	return upload;
+}
+
 int dir_upload_abort(void *self, const char *key, const char *id)
 {
 	struct dir_bucket *d = self;
-	AUTO_CLOSE int upload = upload_of(d, key, id);
+	int found = upload_of(d, key, id);
+	AUTO_CLOSE int upload = found == -ENOENT ? upload_remains(d, id) : found;
 	int r;
 
 	if (upload == -ENOENT)

@@ -428,6 +428,24 @@ static void an_upload_is_not_what_it_seems(void **state)
 	assert_int_equal(object.size_bytes, 6);
 }
 
+/* A process was killed while it removed an upload: the parts are still there, the key file is not. */
+static void half_an_upload_is_removed(void **state)
+{
+	char id[UPLOAD_ID_BYTES], key_file[256];
+	struct part sent;
+
+	(void)state;
+	assert_int_equal(bucket_upload_create(bucket, "k", NULL, id), 0);
+	assert_int_equal(part("k", id, 1, "new", &sent), 0);
+	snprintf(key_file, sizeof(key_file), ".tootfs-tmp/upload-%s/key", id);
+	assert_int_equal(unlink(path_of(key_file)), 0);
+	assert_int_equal(bucket_upload_abort(bucket, "k", id), 0);
+	bucket_stop(bucket);
+	bucket_close(&bucket);
+	assert_false(is_there(".tootfs-tmp"));
+	open_bucket(false);
+}
+
 /* Another process, such as fsck, removes the temporary folder when it closes. */
 static void the_temporary_folder_may_vanish(void **state)
 {
@@ -577,6 +595,7 @@ int main(void)
 	    TEST(the_walk_by_steps_is_as_careful),
 	    TEST(uploads_become_objects),
 	    TEST(an_upload_is_not_what_it_seems),
+	    TEST(half_an_upload_is_removed),
 	    TEST(the_temporary_folder_may_vanish),
 	    TEST(puts_and_removes_share_folders),
 	    TEST(specs),
