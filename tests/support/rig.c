@@ -99,7 +99,12 @@ void rig_start(struct rig *r)
 	struct buf why = BUF_EMPTY;
 
 	configure(r);
-	flow->bucket = faulty_bucket_open(r->faulty);
+	if (r->config.bucket.spec) {
+		must(bucket_open(&r->config.bucket, &flow->bucket));
+		must(bucket_start(flow->bucket));
+	} else {
+		flow->bucket = faulty_bucket_open(r->faulty);
+	}
 	must(blobs_open(r->folder, &flow->blobs));
 	must(index_open(&index, &flow->index, &start, &why));
 	buf_destroy(&why);

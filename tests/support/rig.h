@@ -8,7 +8,7 @@
 
 struct rig {
 	struct cache cache;
-	struct cache_config config; /* to be changed before rig_start */
+	struct cache_config config; /* to be changed before rig_start; with bucket.spec that bucket is used */
 	struct faulty_bucket *faulty;
 	struct lock lock;
 	uint64_t changed[64]; /* inos that flow->changed was called with; guarded by lock */

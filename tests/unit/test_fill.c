@@ -271,6 +271,51 @@ static void ranges_outlive_a_restart(void **state)
 	rig_check_space(r);
 }
 
+static void write_pattern(const char *path, uint64_t size, unsigned seed)
+{
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	for (uint64_t i = 0; i < size; i++)
+		assert_int_not_equal(putc(faulty_byte(seed, i), file), EOF);
+	assert_int_equal(fclose(file), 0);
+}
+
+static void a_folder_is_a_bucket_too(void **state)
+{
+	struct rig *r = *state;
+	char folder[128], path[160], spec[160];
+	rig_start(r); /* only to have the nodes' etags unknown below: no object is put */
+	uint64_t small = rig_file(r, "small", 5000, 0, 0), large = rig_file(r, "large", 9 * MIB, 0, 0);
+	rig_stop(r);
+	snprintf(folder, sizeof(folder), "%s/bucket", r->folder);
+	assert_int_equal(mkdir(folder, 0700), 0);
+	snprintf(path, sizeof(path), "%s/small", folder);
+	write_pattern(path, 5000, 3);
+	snprintf(path, sizeof(path), "%s/large", folder);
+	write_pattern(path, 9 * MIB, 4);
+	snprintf(spec, sizeof(spec), "file://%s", folder);
+	r->config.bucket.spec = spec;
+	rig_start(r);
+	struct node *a = rig_node(r, small), *b = rig_node(r, large);
+
+	assert_int_equal(get(r, a, 0, 5000), 0);
+	check_bytes(a, 3, 0, 5000);
+	assert_int_equal(get(r, b, 7 * MIB, 1000), 0);
+	check_bytes(b, 4, 7 * MIB, 1000);
+	rig_rest(b);
+	write_pattern(path, 9 * MIB, 5);
+	assert_int_equal(get(r, b, 1 * MIB, 1000), -ESTALE);
+	assert_int_equal(get(r, b, 0, 9 * MIB), 0);
+	check_bytes(b, 5, 0, 9 * MIB);
+	rig_rest(a);
+	rig_rest(b);
+	node_put(&a);
+	node_put(&b);
+	rig_check_space(r);
+	rig_stop(r);
+}
+
 /* -- what goes wrong -- */
 
 static void a_failed_range_fails_its_readers_only(void **state)
@@ -707,6 +752,7 @@ int main(void)
 		TEST(a_seek_does_not_wait),
 		TEST(reading_on_is_read_ahead),
 		TEST(ranges_outlive_a_restart),
+		TEST(a_folder_is_a_bucket_too),
 		TEST(a_failed_range_fails_its_readers_only),
 		TEST(nothing_is_kept_of_nothing),
 		TEST(broken_answers_are_never_served),
