@@ -140,6 +140,25 @@ int send_still_wanted(struct sends *s, const struct put_job *job, bool *out)
 	return r == -ENOENT ? 0 : r;
 }
 
+/* After a copy found no source: -EAGAIN if the wish or the node is another one by now, else the error. */
+static int unless_changed(struct sends *s, const struct put_job *job, int error)
+{
+	AUTO_ABORT struct txn *txn = NULL;
+	struct pending_record wish;
+	struct node_record node;
+	int r = txn_begin_read(s->flow->index, &txn);
+	if (!r)
+		r = pending_get(txn, job->wish.key, &wish);
+	if (!r)
+		r = nodes_get(txn, job->wish.ino, &node);
+	if (r)
+		return r == -ENOENT ? -EAGAIN : error;
+	bool same = wish.txn == job->wish.txn && node.version == job->node.version &&
+		    node.content == job->node.content && !strcmp(node.home, job->node.home) &&
+		    !strcmp(node.etag, job->node.etag);
+	return same ? error : -EAGAIN;
+}
+
 /* A new file that is being written: its first flush makes a new wish. */
 static bool is_unfinished(struct sends *s, const struct put_job *job)
 {
@@ -265,10 +284,11 @@ static int put_how(struct sends *s, struct put_job *job, struct object *out)
 	default:
 		break;
 	}
-	bool lost = r == -ENOENT || r == -ESTALE || r == -EINVAL;
-	if (lost && job->node.content == CONTENT_CLEAN)
+	if (r != -ENOENT && r != -ESTALE && r != -EINVAL)
+		return r;
+	if (job->node.content == CONTENT_CLEAN)
 		return put_blob(s, job, out);
-	return r;
+	return unless_changed(s, job, r);
 }
 
 /* -- settling -- */

@@ -16,6 +16,7 @@
 #include "checkpoint.h"
 #include "fill.h"
 #include "send_internal.h"
+#include "want.h"
 
 enum { RING_MAX = 10000 };
 
@@ -72,32 +73,21 @@ static int take_along_locked(struct node *node, const char *key)
 {
 	AUTO_ABORT struct txn *txn = NULL;
 	struct node_record record;
-	struct pending_record own;
-	char primary[KEY_BYTES_MAX + 1];
 
 	int r = txn_begin_write(node->flow->index, &txn);
 	if (!r)
 		r = nodes_get(txn, node_ino(node), &record);
-	if (!r && (record.content == CONTENT_DIRTY || strcmp(record.home, key)))
-		return 0; /* it has left */
-	if (!r && record.content == CONTENT_REMOTE && record.size)
-		return -EAGAIN;
-	if (!r)
-		r = nodes_key(txn, record.ino, primary);
-	if (!r)
-		r = pending_get(txn, primary, &own);
-	if (!r && (own.want != PENDING_PUT || own.ino != record.ino))
-		r = -ENOENT;
 	if (r)
 		return r == -ENOENT ? 0 : r;
-	own.version = record.version; /* it may be behind: the object was replaced by somebody else */
-	own.fresh = false;
-	r = pending_put(txn, &own);
-	if (r)
-		return r;
+	if (record.content == CONTENT_DIRTY || strcmp(record.home, key) || (record.flags & NODE_ORPHAN))
+		return 0; /* it has left */
+	if (record.content == CONTENT_REMOTE && record.size)
+		return -EAGAIN;
 	record.content = CONTENT_DIRTY;
 	record.home[0] = '\0';
 	r = nodes_put(txn, &record);
+	if (!r) /* under all its names, as for every DIRTY node: any of them may go before it is sent */
+		r = want_put_names(txn, node->flow->index, &record);
 	if (!r)
 		r = txn_commit(&txn);
 	if (!r)

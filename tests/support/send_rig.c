@@ -104,6 +104,8 @@ void send_rig_start(struct send_rig *r)
 	must(evicts_start(flow->evicts));
 	must(fills_start(flow->fills));
 	must(sends_start(flow->sends));
+	/* a crash is not to go back behind complete_root() */
+	must(checkpoint_wait(flow->checkpoints, index_newest(flow->index), clock_ms() + 10000));
 	r->running = true;
 }
 

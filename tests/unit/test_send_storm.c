@@ -381,9 +381,11 @@ static void test_kills(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {TEST(storms), TEST(power_cuts), TEST(kills)};
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
 	if (getenv("TOOTFS_STORM"))
 		rounds_scale = atoi(getenv("TOOTFS_STORM"));
 	if (getenv("TOOTFS_SEED"))
