@@ -33,8 +33,9 @@ start_mount
 for round in 1 2 3 4; do
 	writer $round >"$T/said.d/$round" 2>/dev/null &
 	sleep 1.$RANDOM
+	kill -9 "${DAEMON[$MNT]}"
+	wait $! || : # the dead mount stops it; below it there is an ordinary folder, which would take its files
 	kill_mount
-	wait $! || :
 	start_mount
 	expect_ge "$(wc -l <"$T/said.d/$round")" 3 "calls acknowledged in round $round"
 	check
