@@ -26,7 +26,7 @@ enum {
 	TICK_MS = 5000,
 	PAUSE_MS = 100, /* after a pass that did not find enough; shorter while a checkpoint is under way */
 	SHORT_PAUSE_MS = 20,
-	DISK_FREE_BYTES = 64 << 20,
+	DISK_BLIND_BYTES = 64 << 20,
 };
 
 uint64_t evict_stamp(void)
@@ -303,18 +303,16 @@ static uint64_t above(uint64_t value, uint64_t mark)
 
 /* Bytes that the disk lacks; twice as many as wanted, so that it does not begin again at once. A write that failed
  * knows better than statvfs, which sees no quota. */
-static uint64_t disk_lacks(struct evicts *e, bool disk_full)
+static uint64_t disk_lacks(struct evicts *e, bool disk_full, uint64_t waiting)
 {
 	struct statvfs st;
-	uint64_t want = DISK_FREE_BYTES;
 
 	if (blobs_statvfs(e->flow->blobs, &st))
-		return disk_full ? want : 0;
+		return disk_full ? DISK_BLIND_BYTES : 0;
 	uint64_t total = (uint64_t)st.f_blocks * st.f_frsize, here = (uint64_t)st.f_bavail * st.f_frsize;
-	if (want > total / 100)
-		want = total / 100;
-	if (here < want)
-		return 2 * want - here;
+	uint64_t want = disk_margin(total);
+	if (here < want + waiting)
+		return 2 * want + waiting - here;
 	return disk_full ? want : 0;
 }
 
@@ -337,7 +335,7 @@ static uint64_t need_bytes(struct evicts *e, bool *urgent)
 	uint64_t short_of = above(used + waiting, e->flow->config.cache_size_bytes);
 	if (short_of > used)
 		short_of = used;
-	uint64_t lacks = disk_lacks(e, disk_full);
+	uint64_t lacks = disk_lacks(e, disk_full, waiting);
 	need = need > short_of ? need : short_of;
 	need = need > lacks ? need : lacks;
 	*urgent = waiting || lacks;

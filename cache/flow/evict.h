@@ -5,7 +5,7 @@
  * (node_get, node.lock) → at rest? (no opens, no fill, no stream, no draft; CLEAN, or REMOTE with a blob) → one transaction
  * {REMOTE, blob 0, present none, age deleted} → checkpoint_condemn. DIRTY and busy nodes are skipped. It works in
  * batches and, when room is short, calls checkpoint_hurry so that condemned blobs go at once. It also evicts while the
- * cache's filesystem has less than 1 % or 64 MiB free (whichever is smaller). */
+ * cache's filesystem has less than a sixteenth or 64 MiB free (whichever is smaller); nothing is reserved of that rest. */
 #ifndef TOOTFS_EVICT_H
 #define TOOTFS_EVICT_H
 

@@ -24,6 +24,8 @@ struct evicts {
 	struct {
 		uint64_t used;
 		uint64_t unseen; /* bytes taken since the thread looked at the disk */
+		uint64_t disk_left; /* what the disk has beyond its margin, when it was looked at, less what was taken since */
+		int64_t disk_seen_ms;
 		struct list line;
 		int64_t progress_ms; /* when bytes were freed last */
 		bool started, stopping, poked, disk_full;
@@ -38,6 +40,11 @@ struct evicts {
 	} mine;
 };
 
+/* What is to stay free on a disk of this size: the index grows too, and cannot even evict without room. */
+static inline uint64_t disk_margin(uint64_t total)
+{
+	return total / 16 < (64 << 20) ? total / 16 : 64 << 20;
+}
 /* Gives the thread something to look at. */
 void evict_poke_locked(struct evicts *e) REQUIRES(&e->lock);
 

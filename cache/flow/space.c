@@ -10,13 +10,38 @@
 #include <errno.h>
 #include "cache/base/clock.h"
 
-enum { LOOK_BYTES = 16 << 20 }; /* after so many the disk is looked at */
+enum {
+	LOOK_BYTES = 16 << 20, /* after so many the thread looks at the disk */
+	LOOK_MS = 500,	       /* what others take of it is seen after that */
+	LOOK_AGAIN_MS = 20,    /* while it is short of room */
+};
 
-static bool fits_locked(const struct evicts *e, uint64_t bytes)
+static void look_at_disk_locked(struct evicts *e) REQUIRES(&e->lock);
+static void look_at_disk_locked(struct evicts *e)
+{
+	struct statvfs st;
+
+	e->locked.disk_seen_ms = clock_ms();
+	e->locked.disk_left = UINT64_MAX; /* where it does not say, the write will */
+	if (blobs_statvfs(e->flow->blobs, &st))
+		return;
+	uint64_t here = (uint64_t)st.f_bavail * st.f_frsize;
+	uint64_t margin = disk_margin((uint64_t)st.f_blocks * st.f_frsize);
+	e->locked.disk_left = here > margin ? here - margin : 0;
+}
+
+/* The limit, and the disk: whichever is smaller. */
+static bool fits_locked(struct evicts *e, uint64_t bytes) REQUIRES(&e->lock);
+static bool fits_locked(struct evicts *e, uint64_t bytes)
 {
 	uint64_t limit = e->flow->config.cache_size_bytes;
+	int64_t age_ms = clock_ms() - e->locked.disk_seen_ms;
 
-	return e->locked.used <= limit && bytes <= limit - e->locked.used;
+	if (e->locked.used > limit || bytes > limit - e->locked.used)
+		return false;
+	if (age_ms >= LOOK_MS || (bytes > e->locked.disk_left && age_ms >= LOOK_AGAIN_MS))
+		look_at_disk_locked(e);
+	return bytes <= e->locked.disk_left;
 }
 
 static void take_locked(struct evicts *e, uint64_t bytes) REQUIRES(&e->lock);
@@ -24,6 +49,7 @@ static void take_locked(struct evicts *e, uint64_t bytes)
 {
 	e->locked.used += bytes;
 	e->locked.unseen += bytes;
+	e->locked.disk_left -= bytes < e->locked.disk_left ? bytes : e->locked.disk_left;
 	if (e->locked.used > e->high || e->locked.unseen > LOOK_BYTES)
 		evict_poke_locked(e);
 }
