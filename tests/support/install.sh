@@ -5,7 +5,8 @@ BUILD_PACKAGES=(gcc libc6-dev make cmake pkg-config libfuse3-dev liblmdb-dev lib
 	libexpat1-dev fuse3 python3)
 # shellcheck disable=SC2034
 TEST_PACKAGES=("${BUILD_PACKAGES[@]}" libcmocka-dev clang libclang-rt-dev ceph-mon ceph-osd radosgw ceph-common
-	nginx-light rsync attr acl faketime procps psmisc e2fsprogs mount git)
+	swift-proxy swift-account swift-container swift-object memcached nginx-light curl rsync attr acl faketime procps
+	psmisc e2fsprogs mount util-linux git)
 
 missing_packages() {
 	local package
