@@ -11,11 +11,12 @@ writer() { # "w NAME SUM" after the last call about NAME, "D NAME" before and "d
 	while :; do
 		i=$((i + 1)) name=r$1-$i victim=r$1-$((i - 2))
 		head -c $((RANDOM * 6)) /dev/urandom >"$T/work/f"
-		mkdir "$MNT/$name" && cp -a "$T/work/f" "$MNT/$name/tmp" && mv "$MNT/$name/tmp" "$MNT/$name/f" || return 0
+		mkdir "$MNT/w/$name" && cp -a "$T/work/f" "$MNT/w/$name/tmp" || return 0 # w is in the mount only
+		mv "$MNT/w/$name/tmp" "$MNT/w/$name/f" || return 0
 		echo "w $name $(md5sum <"$T/work/f" | cut -d' ' -f1)"
 		if ((i % 4 == 0)); then
 			echo "D $victim"
-			rm -r "${MNT:?}/$victim" || return 0
+			rm -r "${MNT:?}/w/$victim" || return 0
 			echo "d $victim"
 		fi
 	done
@@ -24,12 +25,13 @@ check() {
 	local what name sum
 	while read -r what name sum; do
 		case $what in
-		w) grep -qx "D $name" "$T"/said.d/* || expect_eq "$(md5sum <"$MNT/$name/f" | cut -d' ' -f1)" "$sum" "$name" ;;
-		d) [ ! -e "$MNT/$name/f" ] || fail "came back: $name" ;;
+		w) grep -qx "D $name" "$T"/said.d/* || expect_eq "$(md5sum <"$MNT/w/$name/f" | cut -d' ' -f1)" "$sum" "$name" ;;
+		d) [ ! -e "$MNT/w/$name/f" ] || fail "came back: $name" ;;
 		esac
 	done < <(cat "$T"/said.d/*)
 }
 start_mount
+mkdir "$MNT/w"
 for round in 1 2 3 4; do
 	writer $round >"$T/said.d/$round" 2>/dev/null &
 	sleep 1.$RANDOM

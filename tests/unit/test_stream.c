@@ -385,6 +385,28 @@ static void test_goes_on(void **state)
 	assert_int_equal(calls(BUCKET_UPLOAD_PART), 11);
 }
 
+/* All parts are there when an outage stops it; then the file is appended to, in the same blob. */
+static void test_goes_on_longer(void **state)
+{
+	(void)state;
+	struct judged down = {BUCKET_UPLOAD_COMPLETE, -EHOSTDOWN, 1};
+	struct file *file;
+	send_rig_start(&rig);
+	store_set(rig.store, &(struct store_knobs){.judge = judge, .arg = &down});
+	ok(send_rig_write(&rig, ".a", bytes, 5 * PART + 500));
+	for (int i = 0; i < 2000 && down.left; i++)
+		sleep_ms(5);
+	assert_int_equal(down.left, 0);
+	ok(file_open(&rig.cache, send_rig_node(&rig, ".a").ino, O_RDWR, &file));
+	write_on(file, 5 * PART + 500, 7 * PART + 9);
+	ok(file_flush(file));
+	file_close(&file);
+	drain();
+	expect_bytes(".a", 7 * PART + 9);
+	assert_int_equal(calls(BUCKET_UPLOAD_CREATE), 1);
+	assert_int_equal(calls(BUCKET_UPLOAD_PART), 6 + 3); /* the sixth once more, longer */
+}
+
 static void check_failure(enum bucket_op op, int error)
 {
 	struct judged bad = {op, error, 1};
@@ -516,7 +538,7 @@ int main(void)
 		TEST(part_sizes), TEST(finished), TEST(changed_while_sending), TEST(links),
 		TEST(append_while_sending), TEST(stream), TEST(stream_flushed_twice), TEST(stream_hidden),
 		TEST(stream_renamed), TEST(stream_broken), TEST(stream_thrown_away), TEST(stream_replaced),
-		TEST(goes_on), TEST(failures), TEST(lost_create), TEST(leftovers), TEST(leftovers_of_a_kill),
+		TEST(goes_on), TEST(goes_on_longer), TEST(failures), TEST(lost_create), TEST(leftovers), TEST(leftovers_of_a_kill),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
