@@ -15,6 +15,9 @@
  * is n's primary key: home = "" (and a hold of the former home is over: send_kick). Changed meanwhile → leave the record; it is sent again.
  * DELETE done: the record still wants ABSENT → delete it.
  *
+ * A hold that is over is first taken out of its record in a transaction, and the key is sent when that is covered. Names that change
+ * places hold each other: one of the nodes takes its content along as a blob (fetched where need be) and becomes DIRTY (send_untie.c).
+ *
  * A failure that concerns the bucket (-EACCES, -ENODEV, -EHOSTDOWN) stops all workers: state in the log, once, in words; one probe
  * after 1, 2, 4 … 30 s; nothing is thrown away. -EINVAL and others that concern one key: attempts and retry_ns in its record (5 s … 10 min), others go on. */
 #ifndef TOOTFS_SEND_H
@@ -32,8 +35,8 @@ void sends_close(struct sends **s);
 
 /* There may be something new to send. Leaf lock only. */
 void send_kick(struct sends *s);
-/* Waits until the node's version v (or a later one) is in the bucket under all its names. 0, -EIO when the bucket refuses it, -ETIMEDOUT. Nothing
- * held. */
+/* Waits until the node's version v (or a later one) is in the bucket under all its names. 0, -ETIMEDOUT, -EIO when the bucket
+ * refuses everything or this, or the sender is stopped. Nothing held. */
 int send_wait(struct sends *s, uint64_t ino, uint64_t version, int64_t deadline_ms) MUST_CHECK;
 /* Ignores all back-off once: try now (drain). */
 void send_hurry(struct sends *s);
