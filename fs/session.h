@@ -56,7 +56,7 @@ struct session {
 
 	/* session_stop's own, until the loop has ended */
 	int64_t stop_ms; /* when the first signal came; 0 = none did */
-	bool left;	 /* our mount is no longer at the mount point */
+	_Atomic bool left; /* our mount is no longer at the mount point */
 };
 
 int session_mount(const struct session_config *config, struct cache *cache, struct session **out,

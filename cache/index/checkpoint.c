@@ -31,6 +31,9 @@ static int pin_and_take(struct index_checkpoint *c)
 	if (rc == 0) {
 		rc = steady_take(index->file_fd, &c->steady);
 		assert(rc != 0 || c->steady.txn == mdb_txn_id(c->pin));
+		/* before the next writer begins: who forgets a wish in a transaction looks at it (want.c) */
+		if (rc == 0)
+			atomic_store(&index->pinned, c->steady.txn);
 	} else {
 		c->pin = NULL;
 	}
@@ -65,7 +68,6 @@ int index_checkpoint_begin(struct index *index, struct index_checkpoint **out)
 		return rc;
 	}
 	memcpy(c->steady.boot_id, index->boot_id, sizeof(c->steady.boot_id));
-	atomic_store(&index->pinned, c->steady.txn);
 	atomic_store(&index->pinned_bytes, atomic_load(&index->file_bytes));
 	*out = c;
 	return 0;

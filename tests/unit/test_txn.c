@@ -208,9 +208,11 @@ static void *sum_up(void *arg)
 		assert_int_equal(index_totals(txn, &totals), 0);
 		assert_int_equal(totals.bytes, sum);
 		assert_int_equal(sum, ACCOUNTS * 1000);
-		assert_true(txn_id(txn) <= index_newest(shared.index));
+		/* a commit can be seen just before it is counted */
+		assert_true(txn_id(txn) <= index_newest(shared.index) + 1);
 		txn_abort(&txn);
-		assert_true(index_covered(shared.index) <= index_pinned(shared.index));
+		uint64_t covered = index_covered(shared.index);
+		assert_true(covered <= index_pinned(shared.index));
 		assert_int_equal(index_new_blob(shared.index, &blob), 0);
 		atomic_fetch_add(&shared.reads, 1);
 	}
