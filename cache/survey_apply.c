@@ -113,7 +113,16 @@ static int make_way(struct txn *txn, uint64_t parent, const struct name *name, s
 		r = nodes_delete(txn, name->ino);
 	if (!r && found->changed_count < SURVEY_CHANGED_MAX)
 		found->changed[found->changed_count++] = name->ino;
+	found->made_way |= r == 0;
 	return r;
+}
+
+/* The object of that name is not shown any more: counted with the entry that took its place. */
+static void note_way(struct survey_found *found, const struct list_entry *entry)
+{
+	if (found->made_way)
+		skip(found, SURVEY_SKIP_FOLDER, entry);
+	found->made_way = false;
 }
 
 /* A part of a key as a NUL-terminated name. */
@@ -198,6 +207,7 @@ static int apply_child(struct txn *txn, const struct cache_config *config, const
 	if (!slash)
 		return add_file(txn, config, &parent, text, entry, found);
 	int r = enter(txn, config, &parent, text, &child, found);
+	note_way(found, entry);
 	if (r == -EEXIST)
 		skip(found, SURVEY_SKIP_FOLDER, entry);
 	return r == -EEXIST ? 0 : r;
@@ -317,6 +327,7 @@ static int apply_key(struct txn *txn, const struct cache_config *config, struct 
 		if (!slash)
 			return add_file(txn, config, parent, text, entry, found);
 		r = enter(txn, config, parent, text, &path->items[path->depth].folder, found);
+		note_way(found, entry);
 		if (!r)
 			path->items[path->depth++].end = start + length + 1;
 	}

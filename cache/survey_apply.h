@@ -24,6 +24,7 @@ struct survey_found {
 	const struct list_entry *examples[SURVEY_SKIPS];
 	uint64_t changed[SURVEY_CHANGED_MAX]; /* nodes that are something else now */
 	size_t changed_count;
+	bool made_way; /* a file's node went for a folder of its name; not told yet */
 };
 
 /* A page of one directory's own listing (with delimiter), whose prefix ends in '/' or is "". After the last page it is
