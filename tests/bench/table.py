@@ -36,6 +36,8 @@ def main():
         print(f"{title:36}" + "".join(f"{text_of(found[n, row]):>24}" for n in names))
     peaks = [str(max(map(int, found[n, "memory"]))) if found[n, "memory"] else "" for n in names]
     print(f"{'daemon, peak MiB':36}" + "".join(f"{text_of([p] if p else [], 1024):>24}" for p in peaks))
+    complaints = [max(found[n, "complaints"], key=int) if found[n, "complaints"] else "-" for n in names]
+    print(f"{'lines of complaint from cp -a':36}" + "".join(f"{c:>24}" for c in complaints))
     return 0
 
 
