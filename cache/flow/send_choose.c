@@ -50,6 +50,7 @@ enum {
 	LOOK_MS_MAX = 60000,
 	FREED_MAX = 1000,
 };
+#define TEMPORARY_NS (INT64_C(5) * 1000000000)
 
 uint64_t send_hash(const char *key)
 {
@@ -67,6 +68,7 @@ int send_begin_read(struct sends *s, struct send_look *look, struct txn **out)
 	look->hurry_ns = s->locked.hurry_ns;
 	lock_drop(&s->lock);
 	look->now_ns = clock_wall_ns();
+	look->dots_wait = !s->flow->config.durability_bucket;
 	look->covered = index_covered(s->flow->index); /* before the transaction: see above */
 	return txn_begin_read(s->flow->index, out);
 }
@@ -80,10 +82,24 @@ static bool rests(const struct send_look *look, const struct pending_record *rec
 	return record->retry_ns - delay >= look->hurry_ns;
 }
 
+/* rsync and others write to a name with a dot in front and rename it at once: such a new name is given some time, so that
+ * it is not sent, copied and deleted. 0 = it need not wait. */
+static int64_t temporary_until(const struct send_look *look, const struct pending_record *record)
+{
+	const char *slash = strrchr(record->key, '/');
+	int64_t until = record->since_ns + TEMPORARY_NS;
+
+	if (!look->dots_wait || record->want != PENDING_PUT || !record->fresh || until <= look->now_ns ||
+	    (slash ? slash[1] : record->key[0]) != '.')
+		return 0;
+	/* since lies ahead after the clock was set back */
+	return record->since_ns < look->hurry_ns || record->since_ns > look->now_ns ? 0 : until;
+}
+
 int send_judge(struct txn *txn, const struct send_look *look, struct pending_record *record,
 	       enum send_verdict *out)
 {
-	bool due = record->txn <= look->covered && !rests(look, record);
+	bool due = record->txn <= look->covered && !rests(look, record) && !temporary_until(look, record);
 	*out = due ? SEND_IT : SEND_LATER;
 	if (!record->holds)
 		return 0;
@@ -118,9 +134,11 @@ static struct claim *claim_new(const char *key, int kind)
 static int scan_note(struct scan *scan, const struct pending_record *record, enum send_verdict verdict)
 {
 	if (verdict == SEND_LATER) {
-		if (record->txn <= scan->look.covered && rests(&scan->look, record) &&
-		    record->retry_ns < scan->retry_ns)
-			scan->retry_ns = record->retry_ns;
+		int64_t until = temporary_until(&scan->look, record);
+		if (rests(&scan->look, record))
+			until = record->retry_ns;
+		if (until && record->txn <= scan->look.covered && until < scan->retry_ns)
+			scan->retry_ns = until;
 		return 0;
 	}
 	bool absent = record->want == PENDING_ABSENT;

@@ -85,6 +85,7 @@ void send_tell_all_locked(struct sends *s) REQUIRES(&s->lock);
 struct send_look {
 	uint64_t covered;
 	int64_t now_ns, hurry_ns;
+	bool dots_wait; /* names that begin with '.' are not sent at once */
 };
 enum send_verdict {
 	SEND_IT,
