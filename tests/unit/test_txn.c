@@ -170,7 +170,8 @@ static void *move_about(void *arg)
 {
 	(void)arg;
 	uint64_t seed = 7;
-	for (int i = 0; i < CHANGES; i++) {
+	/* as long as it takes for some checkpoints to come in between, on a fast machine too */
+	for (int i = 0; i < CHANGES || (i < 100 * CHANGES && atomic_load(&shared.checkpoints) < 5); i++) {
 		struct node_record a, b;
 		struct txn *txn = must_write(shared.index);
 		seed = seed * 6364136223846793005u + 1442695040888963407u;
