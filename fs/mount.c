@@ -20,8 +20,9 @@
 #include <sys/wait.h>
 #define FUSE_USE_VERSION 314
 #include <fuse.h>
+#include "cache/base/sanitizers.h"
 
-#ifdef __SANITIZE_ADDRESS__
+#ifdef ADDRESS_SANITIZER
 /* fuse_open_channel never frees the arguments that it has parsed. */
 const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)

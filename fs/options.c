@@ -350,18 +350,36 @@ void options_destroy(struct options *o)
 	buf_destroy(&o->mount_options);
 }
 
+/* One paragraph, broken at blanks. */
+static void print_indented(FILE *out, const char *text)
+{
+	enum { INDENT = 8, WIDTH = 80 };
+	size_t column = WIDTH;
+
+	for (const char *word = text; *word; word += strspn(word, " ")) {
+		size_t length = strcspn(word, " ");
+		bool breaks = column + 1 + length > WIDTH;
+		if (breaks)
+			column = INDENT - 1;
+		fprintf(out, "%s%*s%.*s", breaks && word != text ? "\n" : "", breaks ? INDENT : 1, "",
+			(int)length, word);
+		column += 1 + length;
+		word += length;
+	}
+	fputc('\n', out);
+}
+
 static int help_row(void *arg, const struct config_option *option)
 {
-	AUTO_BUF struct buf name = BUF_EMPTY;
 	FILE *out = arg;
 
-	buf_text(&name, option->name);
+	fprintf(out, "  %s", option->name);
 	if (option->value && option->kind != CONFIG_SWITCH)
-		buf_printf(&name, "=%s", option->value);
-	fprintf(out, "  %-34s %s", buf_string(&name), option->help);
+		fprintf(out, "=%s", option->value);
 	if (option->fallback)
 		fprintf(out, " (%s)", option->fallback);
 	fputc('\n', out);
+	print_indented(out, option->help);
 	return 0;
 }
 
@@ -377,13 +395,13 @@ void options_help(FILE *out)
 	      "  -h, --help         this text\n"
 	      "  -V, --version      the version\n"
 	      "\n"
-	      "Options, with their defaults:\n",
+	      "Options, and their defaults in brackets:\n",
 	      out);
 	(void)config_each(help_row, out);
-	fputs("  allow_other, noallow_other         other users may use the mount "
-	      "(allowed when root mounts)\n"
-	      "  ro, rw, suid, dev, exec, sync, ... as for mount(8); what only concerns fstab is "
-	      "ignored\n"
+	fputs("  allow_other, noallow_other\n"
+	      "        other users may use the mount; allowed when root mounts\n"
+	      "  ro, rw, suid, dev, exec, sync, ...\n"
+	      "        as for mount(8); what only concerns fstab is ignored\n"
 	      "\n"
 	      "Unmount with: umount MOUNTPOINT (as a user: fusermount3 -u MOUNTPOINT). More in "
 	      "tootfs(8).\n",

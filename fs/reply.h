@@ -9,13 +9,14 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include "cache/base/sanitizers.h"
 #include "cache/file.h"
 #include "lowlevel.h"
 #include "session.h"
 
 /* What a thread did before it answered, a thread that is asked later may rely on. The kernel is in
  * between, where ThreadSanitizer does not see it. */
-#if defined(__SANITIZE_THREAD__)
+#ifdef THREAD_SANITIZER
 void __tsan_acquire(void *);
 void __tsan_release(void *);
 #define KERNEL_ASKS(session)	__tsan_acquire(session)

@@ -12,14 +12,7 @@
 #include <cmocka.h>
 #include "cache/base/clock.h"
 #include "cache/base/lock.h"
-
-#if defined(__SANITIZE_THREAD__)
-#define UNDER_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define UNDER_TSAN 1
-#endif
-#endif
+#include "cache/base/sanitizers.h"
 
 enum { THREADS = 4, ROUNDS = 20000 };
 
@@ -179,7 +172,7 @@ static void test_clock(void **state)
 	assert_true(ns > 1500000000ll * 1000000000);
 }
 
-#ifndef UNDER_TSAN /* which reports the misuse itself and ends otherwise */
+#ifndef THREAD_SANITIZER /* which reports the misuse itself and ends otherwise */
 TSA(no_thread_safety_analysis) static void take_twice(void)
 {
 	lock_take(&lock);
@@ -240,7 +233,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_excludes), TEST(test_wakes), TEST(test_deadline), TEST(test_thread), TEST(test_clock),
-#ifndef UNDER_TSAN
+#ifndef THREAD_SANITIZER
 		TEST(test_misuse_aborts),
 #endif
 	};

@@ -10,17 +10,13 @@
 #include <signal.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include "cache/base/sanitizers.h"
 #include "index_changes.h"
 
 enum { SECTOR = 512, VERSIONS_MAX = 24, STEADIES_MAX = 64 };
 
 /* All happens in one thread, and is slow under the thread sanitizer. */
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define SHORT
-#endif
-#endif
-#if defined(SHORT) || defined(__SANITIZE_THREAD__)
+#ifdef THREAD_SANITIZER
 enum { PERIODS = 9, IMAGES_MIN = 30 };
 #else
 enum { PERIODS = 48, IMAGES_MIN = 200 };
