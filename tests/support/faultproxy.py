@@ -19,6 +19,7 @@ fits and fires adds what it does:
     xml=100M                        200 and a ListBucketResult of that size
     truncate=N                      the answer's body ends after N bytes, though its headers said more
     shorten=N                       the answer's body is N bytes (N < 0: all but), and the headers agree
+    corrupt=N                       byte N of the answer's body is another one
     throttle=BYTES                  the answer's body at BYTES a second
     header=NAME:VALUE               replaces or adds a header of the answer ("header=etag:\"x\"")
 
@@ -51,7 +52,7 @@ class Rule:
     WHEN = {"nth": int, "first": int, "after": int, "every": int, "chance": float, "range": re.compile}
     DO = {"latency": float, "latency_back": float, "reset": str, "stall": str, "status": int, "code": str,
           "retry_after": str, "region": str, "body": str, "when": str, "xml": size_of, "truncate": int,
-          "shorten": int, "throttle": size_of, "header": str}
+          "shorten": int, "corrupt": int, "throttle": size_of, "header": str}
 
     def __init__(self, line):
         method, target, *words = line.split()
@@ -337,6 +338,9 @@ class Exchange:
         if no_body:
             return True
         async for data in pieces:
+            at = do.get("corrupt", -1) - self.got
+            if 0 <= at < len(data):
+                data = data[:at] + bytes([data[at] ^ 0x55]) + data[at + 1:]
             rest = len(data) if end is None else max(0, min(len(data), end - self.got))
             self.got += len(data)
             await self.send_slowly(data[:rest])
