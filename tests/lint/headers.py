@@ -17,7 +17,8 @@ def library_flags():
         done = subprocess.run(["pkg-config", "--cflags", *names], capture_output=True, text=True, check=False)
     except FileNotFoundError:
         return []
-    return done.stdout.split() if done.returncode == 0 else []
+    # as CMake includes them: what they would be warned for is not ours
+    return done.stdout.replace("-I", "-isystem").split() if done.returncode == 0 else []
 
 
 def compile_alone(compiler, root, path, flags):

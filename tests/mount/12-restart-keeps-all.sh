@@ -5,7 +5,7 @@
 use_folder
 make_tree "$T/tree" --files 60 --bytes 1000000
 mkdir -p "$T/tree/e/m/p/t/y"
-ln "$(find "$T/tree" -type f | head -1)" "$T/tree/hard"
+ln "$(find "$T/tree" -type f | sed -n 1p)" "$T/tree/hard"
 ln -s ../somewhere "$T/tree/symbolic"
 [ "$(id -u)" != 0 ] || chown -R 991:992 "$T/tree/e"
 start_mount

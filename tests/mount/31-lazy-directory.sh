@@ -9,7 +9,7 @@ make_tree "$T/tree" --files 60 --bytes 600000
 s3 putdir "$T/tree"
 start_mount -o survey=off
 forget_requests
-file=$(cd "$T/tree" && find . -path '*/files/*/original/*' -type f | sort | head -1)
+file=$(cd "$T/tree" && find . -path '*/files/*/original/*' -type f | sort | sed -n 1p)
 depth=$(tr -dc / <<<"$file" | wc -c)
 stat "$MNT/$file" >/dev/null
 expect_le "$(requests GET list-type)" "$depth" "listings for the first look at $file"

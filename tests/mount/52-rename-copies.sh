@@ -13,7 +13,7 @@ forget_requests
 for tree in "$T/tree" "$MNT"; do
 	mv "$tree/cache/accounts" "$tree/moved accounts+ä" # a folder with content
 	mv "$tree/cache/media_attachments/files" "$tree/cache/files"
-	file=$(find "$tree/site_uploads" -type f | sort | head -1)
+	file=$(find "$tree/site_uploads" -type f | sort | sed -n 1p)
 	mv "$file" "$tree/single.jpeg"
 	mv "$tree/moved accounts+ä" "$tree/again" # before the first was done
 done

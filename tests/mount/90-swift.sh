@@ -8,7 +8,7 @@ noise "$T/tree/large.mp4" 12000000
 start_mount -o part_size=5M
 cp -a "$T/tree/." "$MNT"
 wait_uploaded "$T/tree"
-image=$(cd "$T/tree" && find cache -name '*.jpeg' | sort | head -1)
+image=$(cd "$T/tree" && find cache -name '*.jpeg' | sort | sed -n 1p)
 expect_eq "$(s3 head "$image" content-type)" image/jpeg content-type
 expect_eq "$(s3 head "$image" cache-control)" 'public, max-age=315576000, immutable' cache-control
 for tree in "$T/tree" "$MNT"; do
