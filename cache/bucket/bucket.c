@@ -9,7 +9,9 @@
 #include <errno.h>
 #include <string.h>
 #include "cache/base/clock.h"
+#include "cache/base/log.h"
 #include "door.h"
+#include "headers.h"
 #include "resume.h"
 
 enum { IO_TIMEOUT_MS = 30000 };
@@ -52,6 +54,16 @@ int bucket_open_over(const struct bucket_config *config, struct bucket_impl *imp
 	return 0;
 }
 
+/* A folder keeps no headers; what is wrong with them is a mistake all the same. */
+static int open_folder(const struct bucket_config *config, struct bucket_impl *impl)
+{
+	struct headers *headers;
+	int r = headers_open(config, &headers);
+
+	headers_close(&headers);
+	return r ? r : dir_bucket_open(config, impl);
+}
+
 int bucket_open(const struct bucket_config *config, struct bucket **out)
 {
 	const char *spec = config->spec ? config->spec : "";
@@ -64,7 +76,7 @@ int bucket_open(const struct bucket_config *config, struct bucket **out)
 	if (strncmp(spec, "s3://", 5) == 0)
 		r = s3_bucket_open(config, &impl);
 	else if (strncmp(spec, "file://", 7) == 0)
-		r = dir_bucket_open(config, &impl);
+		r = open_folder(config, &impl);
 	else
 		return fault_set(-EINVAL, false,
 				 "\"%s\" is no bucket: write s3://NAME, s3://NAME/PREFIX or "
@@ -78,6 +90,13 @@ int bucket_start(struct bucket *b)
 {
 	fault_clear();
 	return b->impl.ops->start(b->impl.self);
+}
+
+void bucket_reload(struct bucket *b)
+{
+	fault_clear();
+	if (b->impl.ops->reload && b->impl.ops->reload(b->impl.self))
+		log_debug("bucket: not all of it could be read again");
 }
 
 void bucket_stop(struct bucket *b)

@@ -73,6 +73,9 @@ struct bucket_config {
 int bucket_open(const struct bucket_config *config, struct bucket **out) MUST_CHECK;
 /* Starts the network thread; after daemonising. */
 int bucket_start(struct bucket *b) MUST_CHECK;
+/* Reads credentials, rules and content types again, while calls are under way; what cannot be read or
+ * is wrong stays as it was. What came of it is logged. No network; the config must still be there. */
+void bucket_reload(struct bucket *b);
 /* Ends every call under way, and all later ones, with -ECANCELED. */
 void bucket_stop(struct bucket *b);
 void bucket_close(struct bucket **b);

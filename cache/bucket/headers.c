@@ -17,6 +17,7 @@
 #include "text_file.h"
 #include <errno.h>
 #include <fnmatch.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
 #include <strings.h>
@@ -34,6 +35,7 @@ struct rule {
 };
 
 struct headers {
+	atomic_uint references;
 	struct text_file types_file, rules_file; /* the strings of types and rules */
 	struct mime_type *types;		 /* sorted by extension */
 	size_t types_count, types_space;
@@ -217,6 +219,7 @@ int headers_open(const struct bucket_config *config, struct headers **out)
 	*out = NULL;
 	if (!h)
 		return fault_set(-ENOMEM, false, "no memory for headers");
+	atomic_init(&h->references, 1);
 	r = fix_all(h, config);
 	if (r == 0)
 		r = types_open(h, config->content_types);
@@ -230,12 +233,18 @@ int headers_open(const struct bucket_config *config, struct headers **out)
 	return 0;
 }
 
+struct headers *headers_share(struct headers *h)
+{
+	atomic_fetch_add(&h->references, 1);
+	return h;
+}
+
 void headers_close(struct headers **headers)
 {
 	struct headers *h = *headers;
 
 	*headers = NULL;
-	if (!h)
+	if (!h || atomic_fetch_sub(&h->references, 1) > 1)
 		return;
 	for (size_t i = 0; i < h->rules_count; i++)
 		free(h->rules[i].pattern);

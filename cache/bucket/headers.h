@@ -19,6 +19,8 @@ struct object_headers { /* NULL = do not send; strings live as long as struct he
 
 /* Reads the mime.types and rules files; on -EINVAL/-EACCES/-ENOENT the fault names file and line. */
 int headers_open(const struct bucket_config *config, struct headers **out) MUST_CHECK;
+/* Another reference to the same, which is read-only; each is closed. Thread-safe, both. */
+struct headers *headers_share(struct headers *h);
 void headers_close(struct headers **h);
 /* Thread-safe, no I/O. */
 void headers_for(const struct headers *h, const char *key, struct object_headers *out);

@@ -26,6 +26,7 @@ struct bucket_ops {
 			       size_t count, struct object *out);
 	int (*upload_abort)(void *self, const char *key, const char *id);
 	int (*upload_list)(void *self, const char *key, upload_visit *visit, void *arg);
+	int (*reload)(void *self); /* NULL = nothing was read that could be read again */
 };
 
 /* What the last attempt of this thread ran into. */

@@ -6,10 +6,15 @@
  *
  * The identity is host, bucket and prefix. Amazon's buckets are one namespace for all regions, so
  * there the host is left out: a region that is found out or configured later does not make it
- * another bucket. */
+ * another bucket.
+ *
+ * A reload reads the same files again and replaces what may change while requests are under way: the
+ * key, and the headers that objects are sent with. A request has taken its reference to the headers,
+ * and keeps those. Where the bucket is cannot change: the cache belongs to that bucket. */
 #include "s3_internal.h"
 #include <errno.h>
 #include <string.h>
+#include "cache/base/log.h"
 
 enum { IO_TIMEOUT_MS = 30000 };
 
@@ -36,6 +41,7 @@ static void s3_stop(void *self)
 {
 	struct s3 *s = self;
 
+	credentials_stop(s->credentials);
 	http_stop(s->http);
 }
 
@@ -46,12 +52,13 @@ static void s3_close(void *self)
 	http_close(&s->http);
 	if (s->credentials)
 		credentials_close(&s->credentials);
-	if (s->headers)
-		headers_close(&s->headers);
+	headers_close(&s->locked.headers);
 	lock_destroy(&s->lock);
 	explicit_bzero(&s->locked.key, sizeof(s->locked.key));
 	free(s);
 }
+
+static int s3_reload(void *self);
 
 static const struct bucket_ops ops = {
     .start = s3_start,
@@ -69,6 +76,7 @@ static const struct bucket_ops ops = {
     .upload_complete = s3_upload_complete,
     .upload_abort = s3_upload_abort,
     .upload_list = s3_upload_list,
+    .reload = s3_reload,
 };
 
 static int parse_place(struct s3 *s, const struct bucket_config *config, const struct place *found)
@@ -88,31 +96,62 @@ static int parse_place(struct s3 *s, const struct bucket_config *config, const s
 	return r;
 }
 
-static int open_headers(struct s3 *s, const struct bucket_config *config, const struct place *found)
+static int open_headers(const struct bucket_config *config, const struct place *found,
+			struct headers **out)
 {
 	struct bucket_config merged = *config;
 
 	merged.acl = first_of(config->acl, found->acl);
 	merged.storage_class = first_of(config->storage_class, found->storage_class);
-	return headers_open(&merged, &s->headers);
+	return headers_open(&merged, out);
 }
 
 static int open_parts(struct s3 *s, const struct bucket_config *config)
 {
-	struct place found;
-	int r;
+	int r = http_open(config->connections_max, config->user_agent, &s->http);
 
-	memset(&found, 0, sizeof(found));
-	found.path_style = -1;
-	r = credentials_open(config, &s->credentials, &found);
-	if (r == 0)
-		r = parse_place(s, config, &found);
-	if (r == 0)
-		r = open_headers(s, config, &found);
 	if (r)
+		return fault_set(r, false, "the network cannot be used: %s", strerror(-r));
+	r = credentials_open(config, &s->credentials, &s->found);
+	if (r == 0)
+		r = parse_place(s, config, &s->found);
+	if (r == 0)
+		r = open_headers(config, &s->found, &s->locked.headers);
+	return r;
+}
+
+static bool same_place(const struct place *a, const struct place *b)
+{
+	return strcmp(a->endpoint, b->endpoint) == 0 && strcmp(a->region, b->region) == 0 &&
+	       strcmp(a->bucket, b->bucket) == 0 && strcmp(a->prefix, b->prefix) == 0 &&
+	       a->path_style == b->path_style;
+}
+
+static int s3_reload(void *self)
+{
+	struct s3 *s = self;
+	struct headers *headers = NULL, *old;
+	struct place found;
+	int r = credentials_reload(s->credentials, &found);
+
+	if (r) /* the credentials say so, too; the headers must not lose what was found before */
+		found = s->found;
+	else if (!same_place(&found, &s->found))
+		log_warn("reload: the credentials come with another endpoint, region, bucket, "
+			 "prefix or path style than at the start; for that, unmount and mount again");
+	r = open_headers(&s->config, &found, &headers);
+	if (r) {
+		log_error("reload: the content types and rules stay as they were why=\"%s\"",
+			  fault_of_thread()->why);
 		return r;
-	r = http_open(config->connections_max, config->user_agent, &s->http);
-	return r ? fault_set(r, false, "the network cannot be used: %s", strerror(-r)) : 0;
+	}
+	lock_take(&s->lock);
+	old = s->locked.headers;
+	s->locked.headers = headers;
+	lock_drop(&s->lock);
+	headers_close(&old);
+	log_info("reload: content types and rules were read again");
+	return 0;
 }
 
 static char *identity(const struct s3_place *place)
@@ -133,6 +172,7 @@ int s3_bucket_open(const struct bucket_config *config, struct bucket_impl *out)
 	if (!s)
 		return fault_set(-ENOMEM, false, "no memory for the bucket");
 	lock_init(&s->lock);
+	s->config = *config;
 	s->checksum_sha256 = config->checksum_sha256;
 	s->attrs_object = config->attrs_object;
 	s->io_timeout_ms = config->io_timeout_ms > 0 ? config->io_timeout_ms : IO_TIMEOUT_MS;

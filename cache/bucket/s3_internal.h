@@ -27,7 +27,8 @@ struct s3 {
 	struct s3_place place;
 	struct http *http;
 	struct credential_source *credentials;
-	struct headers *headers;
+	struct bucket_config config; /* its strings are the caller's; for a reload */
+	struct place found;	     /* what the env file or the profile said at the start */
 	bool checksum_sha256, attrs_object;
 	int64_t io_timeout_ms;
 	uint64_t copy_bytes_max, copy_part_bytes; /* fields so that a test can lower them */
@@ -36,6 +37,7 @@ struct s3 {
 	struct {
 		char region[S3_REGION_BYTES]; /* place.region until a server named another */
 		char host[S3_HOST_BYTES];
+		struct headers *headers; /* replaced by a reload */
 		struct sigv4_cache key;
 		enum s3_answer may_list, deletes_batches;
 	} locked;

@@ -11,7 +11,7 @@
  *     301, 307, 400 with a region       → that region, for good, where it is Amazon's endpoint or
  *                                         only the signature's region that has to change; never
  *                                         another host
- *     403 for the key or its signature  → if the files hold other credentials by now
+ *     403 for the key or its signature  → if there are other credentials by now
  * Everything else is the door's to retry. */
 #include "s3_internal.h"
 #include <errno.h>
@@ -356,18 +356,17 @@ static bool follow_region(struct s3_request *q, const char *region_now)
 	return true;
 }
 
-/* The files hold other credentials than those that were refused. */
-static bool fresh_credentials(struct s3_request *q, struct credentials *c)
+/* There are other credentials than those that were refused. */
+static bool fresh_credentials(struct s3_request *q, const struct credentials *c)
 {
 	struct credentials other;
 	bool fresh = false;
 
 	if (!s3_fault_is_credentials(q->error.code))
 		return false;
-	credentials_refused(q->s->credentials);
+	credentials_refused(q->s->credentials, c, q->error.code);
 	if (credentials_get(q->s->credentials, &other) == 0)
-		fresh = strcmp(other.access_key, c->access_key) != 0 ||
-			strcmp(other.secret, c->secret) != 0 || strcmp(other.token, c->token) != 0;
+		fresh = !credentials_same(&other, c);
 	credentials_wipe(&other);
 	return fresh;
 }
@@ -389,11 +388,15 @@ static int attempt(struct s3_request *q, bool *again)
 	memcpy(host, q->s->locked.host, sizeof(host));
 	lock_drop(&q->s->lock);
 	r = credentials_get(q->s->credentials, &c);
-	if (r) /* the fault is set */
+	if (r) {
+		/* The fault is set. The code keeps this from being taken for what a server denies. */
+		snprintf(fault_of_thread()->code, sizeof(fault_of_thread()->code), "NoCredentials");
 		return r;
+	}
 	r = send_once(q, &c, host, region);
 	memset(&q->error, 0, sizeof(q->error));
 	if (is_answer(q, r)) {
+		credentials_worked(q->s->credentials, &c);
 		credentials_wipe(&c);
 		return 0;
 	}

@@ -32,8 +32,12 @@ static void write_attrs(struct s3_request *q, const struct object_attrs *attrs)
 void s3_write_headers(struct s3_request *q, const char *key, const struct object_attrs *attrs)
 {
 	struct object_headers h = {.content_type = NULL};
+	struct headers *headers;
 
-	headers_for(q->s->headers, key, &h);
+	lock_take(&q->s->lock);
+	headers = headers_share(q->s->locked.headers);
+	lock_drop(&q->s->lock);
+	headers_for(headers, key, &h);
 	s3_request_header(q, "content-type", h.content_type);
 	s3_request_header(q, "cache-control", h.cache_control);
 	if (h.acl && strcmp(h.acl, "none") != 0)
@@ -45,6 +49,7 @@ void s3_write_headers(struct s3_request *q, const char *key, const struct object
 			s3_request_header(q, "x-amz-server-side-encryption-aws-kms-key-id",
 					  h.sse_kms_key);
 	}
+	headers_close(&headers);
 	write_attrs(q, attrs);
 }
 

@@ -69,7 +69,7 @@ static int mastodon_place(struct mastodon *m)
 int search_env_file(struct search *s)
 {
 	const char *path = s->env_file;
-	struct credentials *k = s->key;
+	struct credentials *k = &s->recipe->key;
 	struct place *p = s->place;
 	struct mastodon m = {
 	    .search = s,

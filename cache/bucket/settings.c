@@ -11,6 +11,9 @@
  *     name = value                       up to " #" or " ;"
  *     <space> name = value               belongs to the setting above, not to the section: left out
  *
+ * Command (credential_process; the rules of Python's shlex, which botocore uses):
+ *     word = {character | \character | 'literal' | "text with \" and \\ escapes"}
+ *
  * passwd file (s3fs): a secret has no colon, but an access key may have one (Swift's test:tester),
  * so the secret begins after the last colon, and what precedes the first is a bucket only if it is
  * ours. */
@@ -200,6 +203,50 @@ bool settings_is_ini(const char *text)
 			return true;
 	}
 	return false;
+}
+
+/* One word from p on, closed up to its plain text at out; NULL = a quote is open. */
+static char *word_cut(char *p, char **out)
+{
+	char quote = 0;
+
+	for (; *p && (quote || !strchr(" \t\r\n", *p)); p++) {
+		bool escapes = !quote || (quote == '"' && (p[1] == '"' || p[1] == '\\'));
+
+		if (*p == '\\' && p[1] && escapes)
+			*(*out)++ = *++p;
+		else if (quote ? *p == quote : *p == '"' || *p == '\'')
+			quote = quote ? 0 : *p;
+		else
+			*(*out)++ = *p;
+	}
+	return quote ? NULL : p;
+}
+
+int settings_words(char *text, char **words, int max)
+{
+	char *p = text;
+	int count = 0;
+
+	for (;;) {
+		char *out;
+		bool last;
+
+		p += strspn(p, " \t\r\n");
+		if (!*p)
+			return count;
+		if (count == max)
+			return -1;
+		words[count++] = out = p;
+		p = word_cut(p, &out);
+		if (!p)
+			return -1;
+		last = *p == '\0';
+		*out = '\0';
+		if (last)
+			return count;
+		p++;
+	}
 }
 
 void settings_passwd(char *text, const char *bucket, struct settings_pair *out)

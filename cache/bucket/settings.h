@@ -17,6 +17,10 @@ int settings_ini(char *text, settings_visit *visit, void *arg);
 /* Has a [section] line: tells the two formats of a credentials file apart. */
 bool settings_is_ini(const char *text);
 
+/* Splits a command into words, at most max, as a shell would without expanding anything: quotes and
+ * backslashes. The number of words; -1 = too many, or a quote is open. */
+int settings_words(char *text, char **words, int max);
+
 struct settings_pair {
 	const char *access_key, *secret; /* into the text; NULL = none found */
 	unsigned lines;			 /* that hold a key */

@@ -82,6 +82,7 @@ int text_file_read(const char *path, enum text_file_care care, struct text_file 
 	if (r)
 		return r;
 	out->mode = (unsigned)st.st_mode & 07777;
+	out->owner = (unsigned)st.st_uid;
 	out->text = malloc((size_t)st.st_size + 1);
 	if (!out->text)
 		return fault_set(-ENOMEM, false, "no memory to read %s", path);

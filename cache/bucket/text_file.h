@@ -21,6 +21,7 @@ struct text_file {
 	char *text; /* NUL-terminated, the caller may cut it up; wiped by text_file_wipe */
 	size_t length;
 	unsigned mode; /* permission bits */
+	unsigned owner; /* user id */
 };
 
 /* -ENOENT: there is none. -EACCES: not readable, or not careful enough. -EINVAL: not a text file.

@@ -26,4 +26,7 @@ expect_refused 'name|bucket' "s3://" "$MNT" -o "$s3"
 expect_refused 'rules' "s3://bucket" "$MNT" -o "$s3,rules=$T/no-such-rules"
 printf '*.png content_tpye=image/png\n' >"$T/rules"
 expect_refused 'rules' "s3://bucket" "$MNT" -o "$s3,rules=$T/rules"
+expect_refused 'no-such-rules' "$BUCKET" "$MNT" -o "$good,rules=$T/no-such-rules" # a folder has no headers, but mistakes
+expect_refused 'rules line 1' "$BUCKET" "$MNT" -o "$good,rules=$T/rules"
+expect_refused 'no-such-types' "$BUCKET" "$MNT" -o "$good,content_types=$T/no-such-types"
 expect_eq "$(daemon_pid)" "" "daemons left"

@@ -31,6 +31,7 @@ export ASAN_OPTIONS=${ASAN_OPTIONS:-exitcode=99:detect_leaks=1} UBSAN_OPTIONS=${
 export TSAN_OPTIONS=${TSAN_OPTIONS:-exitcode=66:second_deadlock_stack=1}
 # Nothing that the person who runs the tests has set may reach the program.
 unset "${!AWS_@}" http_proxy https_proxy HTTP_PROXY HTTPS_PROXY all_proxy ALL_PROXY
+export AWS_EC2_METADATA_DISABLED=true # nor may it look for a cloud around this computer
 
 T=$(mktemp -d "${TMPDIR:-/tmp}/tootfs-$NAME.XXXXXX")
 chmod 755 "$T"

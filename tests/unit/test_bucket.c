@@ -205,7 +205,7 @@ static int fake_uploads(void *self, const char *key, upload_visit *visit, void *
 static const struct bucket_ops fake_ops = {fake_start,	  fake_stop,   fake_close,  fake_plain,
 					   fake_get,	  fake_head,   fake_list,   fake_put,
 					   fake_copy,	  fake_remove, fake_create, fake_part,
-					   fake_complete, fake_abort,  fake_uploads};
+					   fake_complete, fake_abort,  fake_uploads, NULL};
 
 static struct bucket *bucket;
 

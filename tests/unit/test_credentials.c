@@ -36,7 +36,17 @@ static int setup(void **state)
 					    "AWS_ENDPOINT_URL",
 					    "AWS_ENDPOINT_URL_S3",
 					    "AWS_SHARED_CREDENTIALS_FILE",
-					    "AWS_CONFIG_FILE"};
+					    "AWS_CONFIG_FILE",
+					    "AWS_WEB_IDENTITY_TOKEN_FILE",
+					    "AWS_ROLE_ARN",
+					    "AWS_ROLE_SESSION_NAME",
+					    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+					    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+					    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+					    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+					    "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+					    "AWS_ENDPOINT_URL_STS",
+					    "AWS_STS_REGIONAL_ENDPOINTS"};
 
 	(void)state;
 	strcpy(folder, "/tmp/tootfs-key-XXXXXX");
@@ -44,6 +54,7 @@ static int setup(void **state)
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		unsetenv(names[i]);
 	setenv("HOME", folder, 1);
+	setenv("AWS_EC2_METADATA_DISABLED", "true", 1);
 	return 0;
 }
 
@@ -458,15 +469,17 @@ static void refused_keys_are_read_again(void **state)
 	file("passwd", 0600, "NEW:" SECRET);
 	assert_int_equal(credentials_get(source, &key), 0);
 	assert_string_equal(key.access_key, "OLD");
-	credentials_refused(source);
+	credentials_refused(source, &key, "InvalidAccessKeyId");
 	assert_int_equal(credentials_get(source, &key), 0);
 	assert_string_equal(key.access_key, "NEW");
 	unlink(config.credentials);
 	assert_int_equal(credentials_get(source, &key), 0);
-	credentials_refused(source);
-	assert_int_equal(credentials_get(source, &key), -EACCES);
-	assert_string_equal(key.secret, "");
+	credentials_refused(source, &key, "InvalidAccessKeyId");
+	/* Nothing else is there: the old ones may still be tried. */
+	assert_int_equal(credentials_get(source, &key), 0);
+	assert_string_equal(key.access_key, "NEW");
 	file("passwd", 0600, "BACK:" SECRET);
+	assert_int_equal(credentials_reload(source, &place), 0);
 	assert_int_equal(credentials_get(source, &key), 0);
 	assert_string_equal(key.access_key, "BACK");
 	credentials_close(&source);
