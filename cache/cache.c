@@ -247,6 +247,13 @@ int cache_start(struct cache *cache, const struct cache_watcher *watcher)
 	return r;
 }
 
+void cache_reload(struct cache *cache)
+{
+	bucket_reload(cache->flow.bucket);
+	if (!cache->config->ro)
+		send_hurry(cache->flow.sends);
+}
+
 uint64_t cache_pending(struct cache *cache)
 {
 	uint64_t count = 0;

@@ -31,6 +31,9 @@ int cache_start(struct cache *cache, const struct cache_watcher *watcher) MUST_C
  * with what is left. 0, or -ETIMEDOUT with work left (it stays pending and goes on at the next start). */
 int cache_drain(struct cache *cache, int64_t deadline_ms,
 		void (*progress)(void *arg, uint64_t pending_count), void *arg) MUST_CHECK;
+/* Reads again what may change without a remount: credentials, rules, content types. What is pending is
+ * tried at once. Thread-safe, without network; what came of it is logged. */
+void cache_reload(struct cache *cache);
 /* Ends all transfers, joins the threads, takes a last checkpoint. */
 void cache_stop(struct cache *cache);
 void cache_close(struct cache **cache);

@@ -4,7 +4,8 @@
  *
  * The signals that matter are blocked in every thread and taken by one thread with sigtimedwait, so
  * that nothing runs in a signal handler. SIGUSR1 has an empty handler: it only wakes the main
- * thread from libfuse's wait. SIGUSR2 ends the signal thread. SIGHUP is taken and dropped. */
+ * thread from libfuse's wait. SIGUSR2 ends the signal thread. SIGHUP, which a closed terminal sends
+ * too, reads files again and is harmless. */
 #include "life.h"
 
 #include <errno.h>
@@ -157,18 +158,21 @@ static void *watch(void *arg)
 			log_info("ending: SIG%s", sigabbrev_np(signal));
 			count = atomic_fetch_add(&stops, 1) + 1;
 		}
+		if (signal == SIGHUP && !count)
+			life->reload(life->arg);
 		if (count && !stopped)
 			stopped = life->stop(life->arg, count);
 	}
 }
 
-int life_watch(struct life *life, life_stop *stop, void *arg)
+int life_watch(struct life *life, life_stop *stop, void (*reload)(void *arg), void *arg)
 {
 	struct sigaction waking = {.sa_handler = wake};
 	sigset_t set;
 	int error;
 
 	life->stop = stop;
+	life->reload = reload;
 	life->arg = arg;
 	wanted_signals(&set);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);

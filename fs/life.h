@@ -18,6 +18,7 @@ struct life {
 	pthread_t thread;
 	bool watching;
 	life_stop *stop;
+	void (*reload)(void *arg);
 	void *arg;
 };
 
@@ -30,9 +31,9 @@ bool life_ready(struct life *life) MUST_CHECK;
 /* Before life_ready, instead of it: one line for the user. Returns status. */
 int life_fail(struct life *life, int status, const char *text);
 
-/* From now on signals go to stop. Before that they kill, which costs nothing: the cache survives
- * that. */
-int life_watch(struct life *life, life_stop *stop, void *arg) MUST_CHECK;
+/* From now on signals go to stop, and SIGHUP to reload, on one thread. Before that they kill, which
+ * costs nothing: the cache survives that. */
+int life_watch(struct life *life, life_stop *stop, void (*reload)(void *arg), void *arg) MUST_CHECK;
 void life_unwatch(struct life *life);
 /* How many SIGTERM and SIGINT came. */
 unsigned life_stops(void);

@@ -60,6 +60,14 @@ static bool stop(void *arg, unsigned count)
 	return session && session_stop(session, count);
 }
 
+static void reload(void *arg)
+{
+	struct program *p = arg;
+
+	log_info("reload: SIGHUP");
+	cache_reload(p->cache);
+}
+
 /* Each open file is one of ours too. */
 static void raise_limits(void)
 {
@@ -176,7 +184,7 @@ static int run(struct program *p)
 	    .ready = ready,
 	    .arg = p,
 	};
-	if (life_watch(&p->life, stop, p)) {
+	if (life_watch(&p->life, stop, reload, p)) {
 		status = life_fail(&p->life, EXIT_SYSTEM, "no thread can be started");
 	} else if (session_mount(&p->session_config, p->cache, &session, &why)) {
 		status = life_fail(&p->life, EXIT_MOUNT, buf_string(&why));
