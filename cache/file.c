@@ -273,6 +273,8 @@ int file_read(struct file *file, struct file_read *read)
 			r = span_of_blob_locked(node, start, end, &read->span);
 			if (!r && node->locked.content == CONTENT_REMOTE && !node->locked.draft)
 				fill_ahead_locked(fills, node, start, end);
+		} else if (read->no_wait) {
+			r = -EINTR;
 		} else {
 			struct waiting_read *w = (void *)read->private;
 			w->file = file;
@@ -286,6 +288,17 @@ int file_read(struct file *file, struct file_read *read)
 	if (!r)
 		evict_touch(file->cache->flow.evicts, node_ino(node));
 	return r;
+}
+
+bool file_read_cancel(struct file *file, struct file_read *read)
+{
+	struct node *node = file->node;
+	struct waiting_read *w = (void *)read->private;
+	lock_take(&node->lock);
+	read->no_wait = true;
+	bool waited = fill_cancel_locked(file->cache->flow.fills, node, &w->wait);
+	lock_drop(&node->lock);
+	return waited;
 }
 
 void file_span_release(struct span *span)

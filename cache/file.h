@@ -7,6 +7,7 @@
 #ifndef TOOTFS_FILE_H
 #define TOOTFS_FILE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
 #include "cache.h"
@@ -32,12 +33,16 @@ struct file_read {
 	uint64_t offset, length; /* asked */
 	struct span span;        /* answered; shorter than asked only at the end of file */
 	void (*done)(struct file_read *read, int error); /* called once, only after -EINPROGRESS */
+	bool no_wait;            /* -EINTR where it would have to wait for the bucket */
 	void *private[8];        /* of the cache, while it is under way */
 };
 /* 0: the span is filled. -EINPROGRESS: done(read, error) will be called from another thread with no lock
  * held, within io_timeout. Else -errno: -ESTALE, from then on, where the object was replaced behind our back since the
  * open. */
 int file_read(struct file *file, struct file_read *read) MUST_CHECK;
+/* Sets no_wait in a read that is under way or about to begin. True: it waited, and done() will not be called; the
+ * caller has it back. False: it ends as ever. */
+bool file_read_cancel(struct file *file, struct file_read *read) MUST_CHECK;
 void file_span_release(struct span *span);
 
 /* Where write data comes from: copy(arg, to fd, at offset, length) writes it all there or returns -errno.

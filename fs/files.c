@@ -1,8 +1,10 @@
 /* Content. A read that must wait for the bucket leaves its thread: the request is then answered by
  * the thread that brought the bytes.
  *
- * A caller that gets a signal while it waits is not let go early: mapped memory, of which this may
- * be a page, would then break with SIGBUS.
+ * A caller that gets a signal while it waits is let go (interrupt.c says when). Who takes the read
+ * out of the cache's hands answers it, so it is answered once: file_read_cancel says yes, or done()
+ * is called. libfuse calls on_interrupt with the request's lock held, and waits for it in
+ * fuse_req_interrupt_func: after that, nobody comes by way of the request any more.
  *
  * The kernel keeps content between opens (keep_cache), since nobody else writes; with shared= it
  * starts anew at each open. A handle that only reads has nothing to flush, so close(2) costs no
@@ -13,9 +15,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include "cache/base/clock.h"
 #include "cache/file.h"
 #include "cache/tree.h"
 #include "handles.h"
+#include "interrupt.h"
 #include "reply.h"
 
 static void publish(fuse_req_t req, struct handle *handle, struct fuse_file_info *fi)
@@ -82,13 +86,26 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		handle_close(session, &handle);
 }
 
+/* Where a readahead failed, the kernel at once asks again for the page that is wanted. The bucket
+ * that did not answer in io_timeout is not waited for twice. */
+enum { STARVED_MS = 500 };
+
+static bool is_starved(struct handle *handle)
+{
+	int64_t failed_ms = atomic_load(&handle->starved_ms);
+
+	return failed_ms && clock_ms() - failed_ms < STARVED_MS;
+}
+
 struct reading {
 	struct file_read read;
+	struct handle *handle;
 	fuse_req_t req;
 	struct session *session; /* req is gone once it is answered */
 };
 
-static void read_end(struct reading *reading, int error)
+/* No interrupt can come any more, or this is one. */
+static void read_reply(struct reading *reading, int error)
 {
 	struct session *session = reading->session;
 
@@ -102,6 +119,28 @@ static void read_end(struct reading *reading, int error)
 	session_read_end(session);
 }
 
+static void read_end(struct reading *reading, int error)
+{
+	struct handle *handle = reading->handle;
+
+	/* what it did not wait for was not tried */
+	if (error == -EINTR && is_starved(handle))
+		error = -EIO;
+	else if (error == -EIO)
+		atomic_store(&handle->starved_ms, clock_ms());
+	fuse_req_interrupt_func(reading->req, NULL, NULL);
+	read_reply(reading, error);
+}
+
+static void on_interrupt(fuse_req_t req, void *arg)
+{
+	struct reading *reading = arg;
+
+	if (interrupt_is_due(fuse_req_ctx(req)->pid) &&
+	    file_read_cancel(reading->handle->file, &reading->read))
+		read_reply(reading, -EINTR);
+}
+
 static void read_done(struct file_read *read, int error)
 {
 	read_end(container_of(read, struct reading, read), error);
@@ -110,6 +149,7 @@ static void read_done(struct file_read *read, int error)
 void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
 {
 	struct reading *reading = malloc(sizeof(*reading));
+	struct handle *handle = handle_of(req, fi);
 	int error;
 
 	(void)ino;
@@ -118,12 +158,18 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct f
 		return;
 	}
 	*reading = (struct reading){
-	    .read = {.offset = (uint64_t)offset, .length = size, .done = read_done},
+	    .read = {.offset = (uint64_t)offset,
+		     .length = size,
+		     .done = read_done,
+		     .no_wait = is_starved(handle)},
+	    .handle = handle,
 	    .req = req,
 	    .session = session_of(req),
 	};
 	session_read_begin(reading->session);
-	error = file_read(handle_of(req, fi)->file, &reading->read);
+	/* Before it begins: afterwards it may be answered at any time. */
+	fuse_req_interrupt_func(req, on_interrupt, reading);
+	error = file_read(handle->file, &reading->read);
 	if (error != -EINPROGRESS)
 		read_end(reading, error);
 }

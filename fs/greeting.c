@@ -4,7 +4,8 @@
  * writeback cache (flush is the commit point), AUTO_INVAL_DATA (the kernel would throw content away
  * whenever it sees a new mtime, such as the one it has just written), HANDLE_KILLPRIV (the kernel
  * then clears setuid bits through setattr), DONT_MASK (the kernel applies the umask), locks (the
- * kernel's own are right: all users are on this host).
+ * kernel's own are right: all users are on this host), ASYNC_DIO (who reads with O_DIRECT could not
+ * even be killed while the bucket is waited for).
  *
  * libfuse before 3.17 never passes PARALLEL_DIROPS on, although it offers it: without it the kernel
  * lets one lookup at a time into a directory, and the first touch of each object of a bucket is
@@ -26,7 +27,7 @@ enum {
 };
 
 static const unsigned wanted = FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_PARALLEL_DIROPS |
-			       FUSE_CAP_ASYNC_READ | FUSE_CAP_ASYNC_DIO | FUSE_CAP_SPLICE_WRITE |
+			       FUSE_CAP_ASYNC_READ | FUSE_CAP_SPLICE_WRITE |
 			       FUSE_CAP_READDIRPLUS | FUSE_CAP_CACHE_SYMLINKS;
 
 void greeting_init(void *userdata, struct fuse_conn_info *conn)

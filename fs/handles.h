@@ -18,6 +18,7 @@ struct handle {
 	struct lock reading;	 /* which is read by one thread at a time */
 	bool writes;		 /* a file that may be written */
 	atomic_bool failed; /* a write or flush failed: the kernel may keep what is not there */
+	_Atomic int64_t starved_ms; /* when the bucket last failed a read; 0 = never */
 };
 
 static inline struct handle *handle_of(fuse_req_t req, const struct fuse_file_info *fi)

@@ -279,6 +279,30 @@ void fill_want_locked(struct fills *f, struct node *node, struct fill_wait *wait
 	lock_drop(&f->lock);
 }
 
+static bool take_out(struct list *waits, const struct fill_wait *wait)
+{
+	for (struct list *link = waits->next; link != waits; link = link->next) {
+		if (link != &wait->link)
+			continue;
+		list_remove(link);
+		return true;
+	}
+	return false;
+}
+
+/* Only compares: whoever is not in a list may be another thread's already. Its task goes on, for the cache. */
+bool fill_cancel_locked(struct fills *f, struct node *node, struct fill_wait *wait)
+{
+	bool waited = node->locked.fill && take_out(&node->locked.fill->waits, wait);
+
+	if (!waited) {
+		lock_take(&f->lock);
+		waited = take_out(&f->locked.late, wait);
+		lock_drop(&f->lock);
+	}
+	return waited;
+}
+
 struct blocked {
 	struct fill_wait wait;
 	struct lock lock;

@@ -43,6 +43,8 @@ void fills_close(struct fills **f);
 /* Asks for [start, end) of a REMOTE node. wait->done will be called, also where this call comes too late; after
  * fills_stop by fills_close. */
 void fill_want_locked(struct fills *f, struct node *node, struct fill_wait *wait) REQUIRES(&node->lock);
+/* True: it waited, and done() will not be called any more. False: it does not wait, or is about to be called. */
+bool fill_cancel_locked(struct fills *f, struct node *node, struct fill_wait *wait) REQUIRES(&node->lock);
 /* Waits for it. Nothing held. */
 int fill_wait_for(struct fills *f, struct node *node, uint64_t start, uint64_t end) MUST_CHECK;
 /* Readahead where [start, end) was just read from a REMOTE node and is there. Never waits. */
