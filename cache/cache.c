@@ -18,10 +18,12 @@
 #include "cache/index/nodes.h"
 #include "cache/index/pending.h"
 #include "internal.h"
+#include "rescue.h"
 #include "survey.h"
 #include "sweep.h"
 
 #define META_KNOWN "known"
+enum { CHECK_MS = 300 }; /* of a look through the index after an unclean stop */
 
 static int fail(struct buf *why, int error, const char *what, const char *folder)
 {
@@ -93,6 +95,59 @@ static void flow_config_of(const struct cache_config *c, struct flow_config *out
 	};
 }
 
+static int start_bucket(struct cache *cache)
+{
+	int r = cache->bucket_started ? 0 : bucket_start(cache->flow.bucket);
+	cache->bucket_started |= r == 0;
+	return r;
+}
+
+static int find_one(void *arg, uint64_t blob, uint64_t bytes)
+{
+	(void)blob;
+	(void)bytes;
+	*(bool *)arg = true;
+	return -ECANCELED;
+}
+
+static int open_index(struct cache *cache, enum index_start *start, struct buf *why)
+{
+	bool has_blobs = false;
+	int r = blobs_each(cache->flow.blobs, find_one, &has_blobs);
+	if (r && r != -ECANCELED)
+		return fail(why, r, "cannot use the cache folder", cache->config->cache);
+	const struct index_config config = {.folder = cache->config->cache,
+					    .identity = bucket_identity(cache->flow.bucket),
+					    .expected = has_blobs,
+					    .check_ms = CHECK_MS,
+					    .first_blob = rescue_first_blob(cache)};
+	return index_open(&config, &cache->flow.index, start, why);
+}
+
+/* The index is damaged; *why says how. Before anything is dropped that the bucket may have to bring again, it must answer. */
+static int rescue(struct cache *cache, enum index_start *start, struct buf *why)
+{
+	int r = rescue_save(cache, buf_string(why), why);
+	if (r)
+		return r;
+	r = start_bucket(cache);
+	if (!r)
+		r = bucket_probe(cache->flow.bucket);
+	if (r) {
+		buf_clear(why);
+		buf_printf(why, "the cache's index is damaged, and the bucket, from which it must be made anew, does not "
+			   "answer; nothing was dropped: %s", bucket_why());
+		return r;
+	}
+	buf_clear(why);
+	r = rescue_commit(cache);
+	if (!r)
+		r = rescue_end(cache);
+	if (r)
+		return fail(why, r, "cannot put the damaged index aside in", cache->config->cache);
+	return open_index(cache, start, why);
+}
+
 static int open_stores(struct cache *cache, enum index_start *start, struct buf *why)
 {
 	const struct cache_config *c = cache->config;
@@ -106,13 +161,20 @@ static int open_stores(struct cache *cache, enum index_start *start, struct buf 
 	r = blobs_open(c->cache, &flow->blobs);
 	if (!r)
 		r = blobs_sync_all(flow->blobs);
+	if (!r && !c->ro)
+		r = rescue_end(cache);
 	if (r)
 		return fail(why, r, "cannot use the cache folder", c->cache);
-	const struct index_config index_config = {.folder = c->cache,
-						  .identity = bucket_identity(flow->bucket)};
-	r = index_open(&index_config, &flow->index, start, why);
+	r = open_index(cache, start, why);
+	bool damaged = r == -EUCLEAN && !c->ro;
+	if (damaged)
+		r = rescue(cache, start, why);
+	if (!r)
+		r = rescue_adopt(cache);
 	if (r && !why->length)
 		return fail(why, r, "cannot open the index in", c->cache);
+	if (!r && !damaged)
+		rescue_remind(cache);
 	return r;
 }
 
@@ -135,7 +197,7 @@ static int probe(struct cache *cache, bool *known, struct buf *why)
 	int r = is_known(cache, known);
 	if (r)
 		return fail(why, r, "cannot read the index in", cache->config->cache);
-	r = bucket_start(bucket);
+	r = start_bucket(cache);
 	if (!r)
 		r = bucket_probe(bucket);
 	if (r == -EHOSTDOWN && *known) {

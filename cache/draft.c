@@ -205,7 +205,9 @@ static int publish_record(struct node *node, struct txn *txn, struct node_record
 	record->blob = node->locked.blob;
 	record->present_bytes = 0;
 	record->home[0] = '\0';
-	record->flags &= ~(uint32_t)NODE_GUESSED;
+	record->flags &= ~(uint32_t)(NODE_GUESSED | NODE_SPARSE);
+	if (node->locked.draft_written != record->size)
+		record->flags |= NODE_SPARSE;
 	record->ctime_ns = clock_wall_ns();
 	if (node->locked.draft_mtime_ns)
 		record->mtime_ns = node->locked.draft_mtime_ns;

@@ -17,6 +17,7 @@ struct cache {
 	struct survey *survey;
 	struct cache_watcher watcher;
 	int lock_fd;
+	bool bucket_started;
 	size_t key_bytes_max;
 };
 

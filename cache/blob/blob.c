@@ -202,6 +202,14 @@ int blob_drop(struct blobs *blobs, uint64_t id)
 	return 0;
 }
 
+int blob_link(struct blobs *blobs, uint64_t id, int folder_fd, const char *name)
+{
+	char path[PATH_BYTES];
+
+	blob_path(path, id);
+	return linkat(blobs->root, path, folder_fd, name, 0) ? -errno : 0;
+}
+
 static int copy_by_hand(int from, int to, uint64_t start, uint64_t end)
 {
 	AUTO_FREE uint8_t *bytes = malloc(COPY_BYTES);

@@ -26,6 +26,8 @@ int blob_open(struct blobs *blobs, uint64_t id, int *fd) MUST_CHECK;
 int blob_clone(struct blobs *blobs, int from, uint64_t size, uint64_t to, int *fd) MUST_CHECK;
 /* 0 also when it is gone already. */
 int blob_drop(struct blobs *blobs, uint64_t id) MUST_CHECK;
+/* A second name for it (a hard link), outside the cache's folders. -EEXIST, -ENOENT. */
+int blob_link(struct blobs *blobs, uint64_t id, int folder_fd, const char *name) MUST_CHECK;
 /* Makes these blobs and their directory entries durable; missing ones are skipped. More of them at once than
  * BLOBS_SYNC_EACH_MAX become one syncfs(2). ids is sorted in place. */
 enum { BLOBS_SYNC_EACH_MAX = 64 };

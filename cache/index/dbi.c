@@ -70,6 +70,8 @@ static int spoil(struct txn *txn, int rc)
 	if (rc != MDB_SUCCESS && rc != MDB_NOTFOUND && rc != MDB_KEYEXIST && txn->writes &&
 	    txn->failed == 0)
 		txn->failed = error;
+	if (error == -EUCLEAN)
+		index_damaged(txn->index);
 	return error;
 }
 
@@ -83,11 +85,20 @@ static struct bytes out(MDB_val v)
 	return (struct bytes){v.mv_data, v.mv_size};
 }
 
+int dbi_open(MDB_txn *mdb, enum dbi dbi, unsigned flags, MDB_dbi *opened)
+{
+	return mdb_dbi_open(mdb, tables[dbi].name, tables[dbi].flags | flags, opened);
+}
+
+const char *dbi_name(enum dbi dbi)
+{
+	return tables[dbi].name ? tables[dbi].name : "main";
+}
+
 int dbi_open_all(MDB_txn *mdb, MDB_dbi dbis[DBI_COUNT], bool create)
 {
-	for (int i = 0; i < DBI_COUNT; i++) {
-		unsigned flags = tables[i].flags | (create && tables[i].name ? MDB_CREATE : 0);
-		int rc = mdb_dbi_open(mdb, tables[i].name, flags, &dbis[i]);
+	for (enum dbi i = 0; i < DBI_COUNT; i++) {
+		int rc = dbi_open(mdb, i, create && tables[i].name ? MDB_CREATE : 0, &dbis[i]);
 		if (rc == MDB_NOTFOUND)
 			return -EUCLEAN;
 		if (rc != 0)
@@ -193,6 +204,6 @@ int dbi_damaged(enum dbi dbi, struct bytes key)
 		hex_encode(text, at, key.length < SHOWN_BYTES ? key.length : SHOWN_BYTES);
 	}
 	log_error("index: a record cannot be decoded table=%s key=%s",
-		  tables[dbi].name ? tables[dbi].name : "main", text);
+		  dbi_name(dbi), text);
 	return -EUCLEAN;
 }

@@ -1,14 +1,21 @@
+/* clang-format off */
 /* Opening: what is found decides what is done, before LMDB sees the file.
  *
- *     index.mdb  steady   boot id  clean mark   result
- *     -          -                              made anew                                    NEW
- *     first txn  -                              as it is: its making was cut short           NEW
- *     later txn  -                              refused: nothing says what of it is whole -EUCLEAN
- *     -          there                          refused -EUCLEAN there      there    same     and
- * newest   as it is                                     CLEAN there      there    same     else as
- * it is: the kernel had every page          KILLED there      there    another  and same     as it
- * is                                     CLEAN there      there    another  else         meta pages
- * put back from steady              POWER_CUT
+ *     index.mdb   steady   boot id   clean mark   result
+ *     -           -                               made anew                                       NEW
+ *     -           -        and blobs are there    refused                                         -EUCLEAN
+ *     first txn   -                               as it is: its making was cut short              NEW
+ *     later txn   -                               refused: nothing says what of it is whole       -EUCLEAN
+ *     -           there                           refused                                         -EUCLEAN
+ *     there       there    same      and newest   as it is                                        CLEAN
+ *     there       there    same      else         as it is: the kernel had every page             KILLED
+ *     there       there    another   and same     as it is                                        CLEAN
+ *     there       there    another   else         meta pages put back from steady                 POWER_CUT
+ *     any         damaged                         refused                                         -EUCLEAN
+ *     noted to be damaged                         refused                                         -EUCLEAN
+ *
+ * KILLED and POWER_CUT are then looked through for a bounded time by a process of its own (salvage.h), since LMDB crashes
+ * on damaged pages; what it finds is -EUCLEAN too. -EUCLEAN has changed nothing but the meta pages of POWER_CUT.
  *
  * A new index is made under another name, durably, and renamed; so an index.mdb without a steady
  * beside it is one that nobody has written to, if it is at its first transaction. After that the
@@ -18,6 +25,7 @@
  *
  * The map is one of a fixed size, so that it is never remade under open transactions; it takes
  * address space only. */
+/* clang-format on */
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -28,6 +36,7 @@
 #include "cache/base/log.h"
 #include "internal.h"
 #include "nodes.h"
+#include "salvage.h"
 
 enum { FIRST_TXN = 1, NUMBERS_GAP = 1 << 20 };
 #define MAP_BYTES_MAX ((size_t)64 << 30)
@@ -117,6 +126,8 @@ static int create(struct index *index, const struct index_config *config, struct
 	int rc = env_open(index, config->folder, "index.new", MDB_NOLOCK, why);
 	if (rc == 0)
 		rc = txn_begin_first(index, &txn);
+	if (rc == 0 && config->first_blob > 0)
+		txn_counters_edit(txn)->next_blob = config->first_blob;
 	if (rc == 0)
 		rc = put_first_records(txn, config->identity);
 	if (rc == 0)
@@ -134,15 +145,13 @@ static int create(struct index *index, const struct index_config *config, struct
 
 struct found {
 	int file_fd; /* -1 = there is none */
-	int file_rc; /* of reading its meta pages */
-	bool has_steady;
+	int file_rc, steady_rc; /* of reading the meta pages, of reading steady */
 	struct steady file, steady;
 };
 
 #define WAY_OUT                                                                                    \
-	"; copy the cache folder away, then empty it: everything in the bucket comes back by "     \
-	"itself, only what was "                                                                   \
-	"not yet uploaded is then in the copy alone"
+	"; an ordinary mount (not ro) keeps what was not uploaded in the folder lost+found of the " \
+	"cache and makes a new index, into which everything in the bucket comes back by itself"
 
 static int say(struct buf *why, int rc, const char *text)
 {
@@ -153,29 +162,32 @@ static int say(struct buf *why, int rc, const char *text)
 	return rc;
 }
 
+static int say_error(struct buf *why, int rc, const char *file)
+{
+	buf_clear(why);
+	buf_printf(why, "%s: %s", file, strerror(-rc));
+	return rc;
+}
+
+/* Only what is no damage is an error yet. */
 static int look(struct index *index, struct found *found, struct buf *why)
 {
 	int flags = (index->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOFOLLOW;
 	found->file_fd = openat(index->folder_fd, "index.mdb", flags);
-	if (found->file_fd < 0 && errno != ENOENT) {
-		int rc = -errno;
-		buf_printf(why, "index.mdb: %s", strerror(-rc));
-		return rc;
-	}
+	if (found->file_fd < 0 && errno != ENOENT)
+		return say_error(why, -errno, "index.mdb");
 	if (found->file_fd >= 0)
 		found->file_rc = steady_take(found->file_fd, &found->file);
-	int rc = steady_read(index->folder_fd, &found->steady);
-	found->has_steady = rc == 0;
-	if (rc == -EPROTO)
+	if (found->file_rc != 0 && found->file_rc != -EUCLEAN && found->file_rc != -EPROTO)
+		return say_error(why, found->file_rc, "index.mdb");
+	found->steady_rc = steady_read(index->folder_fd, "steady", &found->steady);
+	if (found->steady_rc == -EPROTO)
 		return say(
-		    why, rc,
+		    why, -EPROTO,
 		    "steady: the index was made by a newer version of tootfs; it was not touched");
-	if (rc == -EUCLEAN)
-		return say(why, rc,
-			   "steady: the file that says what of index.mdb is whole is damaged");
-	if (rc != 0 && rc != -ENOENT)
-		buf_printf(why, "steady: %s", strerror(-rc));
-	return rc == -ENOENT ? 0 : rc;
+	if (found->steady_rc != 0 && found->steady_rc != -EUCLEAN && found->steady_rc != -ENOENT)
+		return say_error(why, found->steady_rc, "steady");
+	return 0;
 }
 
 static int put_back(struct index *index, const struct found *found, struct buf *why)
@@ -184,9 +196,12 @@ static int put_back(struct index *index, const struct found *found, struct buf *
 		return say(why, -EROFS,
 			   "the index must first be recovered after a power cut; mount it once");
 	int rc = steady_put_back(found->file_fd, &found->steady);
-	if (rc != 0)
-		buf_printf(why, "index.mdb: %s", strerror(-rc));
-	return rc;
+	return rc == 0 ? 0 : say_error(why, rc, "index.mdb");
+}
+
+static int other_lmdb(struct buf *why)
+{
+	return say(why, -EPROTO, "index.mdb: made by another version of LMDB; it was not touched");
 }
 
 static int decide_both(struct index *index, const struct found *f, enum index_start *start,
@@ -200,9 +215,7 @@ static int decide_both(struct index *index, const struct found *f, enum index_st
 		return say(why, -EUCLEAN, "index.mdb: the file was cut short");
 	if (same_boot) {
 		if (f->file_rc == -EPROTO)
-			return say(
-			    why, -EPROTO,
-			    "index.mdb: made by another version of LMDB; it was not touched");
+			return other_lmdb(why);
 		if (f->file_rc != 0)
 			return say(why, -EUCLEAN, "index.mdb: its first pages are damaged");
 		if (f->file.txn < f->steady.txn)
@@ -225,17 +238,27 @@ static int decide(struct index *index, const struct index_config *config, const 
 		  enum index_start *start, struct buf *why)
 {
 	*start = INDEX_NEW;
-	if (f->file_fd >= 0 && f->has_steady)
+	bool has_file = f->file_fd >= 0;
+	if (index_has_damage(index->folder_fd))
+		return say(why, -EUCLEAN, "index.mdb: it was found to be damaged");
+	if (has_file && f->steady_rc == 0)
 		return decide_both(index, f, start, why);
-	if (f->has_steady)
+	if (has_file && f->file_rc == -EPROTO)
+		return other_lmdb(why);
+	if (f->steady_rc == 0)
 		return say(
 		    why, -EUCLEAN,
 		    "index.mdb: the file is gone, but steady, which belongs to it, is there");
-	if (f->file_fd >= 0 && (f->file_rc != 0 || f->file.txn != FIRST_TXN))
+	if (f->steady_rc == -EUCLEAN)
+		return say(why, -EUCLEAN,
+			   "steady: the file that says what of index.mdb is whole is damaged");
+	if (has_file && (f->file_rc != 0 || f->file.txn != FIRST_TXN || config->expected))
 		return say(why, -EUCLEAN,
 			   "steady: the file that says what of index.mdb is whole is gone");
-	if (f->file_fd >= 0)
+	if (has_file)
 		return 0;
+	if (config->expected)
+		return say(why, -EUCLEAN, "index.mdb: the file is gone, but cached files are there");
 	if (index->read_only)
 		return say(why, -ENOENT, "index.mdb: there is no index here");
 	return create(index, config, why);
@@ -333,6 +356,18 @@ static int leave_gap(struct index *index)
 	return rc == 0 ? checkpoint_now(index) : rc;
 }
 
+static int look_through(const struct index_config *config, enum index_start start, struct buf *why)
+{
+	AUTO_BUF struct buf found = BUF_EMPTY, text = BUF_EMPTY;
+	if (config->check_ms == 0 || start == INDEX_NEW || start == INDEX_CLEAN)
+		return 0;
+	int rc = salvage_check(config->folder, config->check_ms, &found);
+	if (rc != -EUCLEAN)
+		return rc;
+	buf_printf(&text, "index.mdb: %s", buf_string(&found));
+	return say(why, rc, buf_string(&text));
+}
+
 static int open_all(struct index *index, const struct index_config *config, enum index_start *start,
 		    struct buf *why)
 {
@@ -349,6 +384,8 @@ static int open_all(struct index *index, const struct index_config *config, enum
 		rc = steady_boot_id(index->boot_id);
 	if (rc == 0)
 		rc = settle(index, config, start, why);
+	if (rc == 0)
+		rc = look_through(config, *start, why);
 	if (rc == 0)
 		rc = env_open(index, config->folder, "index.mdb", flags, why);
 	if (rc == 0)

@@ -25,6 +25,9 @@ struct index_config {
 	const char *identity; /* bucket_identity(): a cache made for another bucket is refused */
 	bool read_only;       /* nothing is written, not even to recover: -EROFS where that is needed */
 	const char *boot_id;  /* NULL = the running kernel's; tests pretend a reboot */
+	bool expected;        /* there are blobs: an index that is not there is damage */
+	unsigned check_ms;    /* after an unclean stop it is looked through for so long (salvage_check); 0 = not at all */
+	uint64_t first_blob;  /* where a new index begins to count; 0 = at 1 */
 };
 
 enum index_start { INDEX_NEW, INDEX_CLEAN, INDEX_KILLED, INDEX_POWER_CUT };
@@ -34,7 +37,7 @@ enum index_start { INDEX_NEW, INDEX_CLEAN, INDEX_KILLED, INDEX_POWER_CUT };
  * Creates, or opens and recovers: after a killed process (same boot) the newest state as it is; after a
  * power cut (other boot id, no clean mark) the last checkpoint's state. *why gets plain words on an error:
  *   -EPROTO a newer format (never touched), -EMEDIUMTYPE made for another bucket, -EUCLEAN damaged or no
- *   usable steady file, -EACCES, -ENOSPC, -EIO …
+ *   usable steady file (cache/rescue.h goes on from there), -EACCES, -ENOSPC, -EIO …
  * A new index has the root node: mode 0755, owner 0, not complete. After a power cut numbers go on behind a gap,
  * so that not even those of the lost second are given again. */
 int index_open(const struct index_config *config, struct index **out, enum index_start *start,

@@ -34,6 +34,9 @@ struct bytes {
 	size_t length;
 };
 
+/* One table; flags of mdb_dbi_open are added to its own. LMDB's code. */
+int dbi_open(MDB_txn *mdb, enum dbi dbi, unsigned flags, MDB_dbi *out) MUST_CHECK;
+const char *dbi_name(enum dbi dbi);
 /* Opens every table (makes it, where mdb writes); they stay open if mdb is committed. */
 int dbi_open_all(MDB_txn *mdb, MDB_dbi out[DBI_COUNT], bool create) MUST_CHECK;
 /* *out points into the map: it is valid until the next write in this transaction, or its end.
@@ -98,10 +101,20 @@ void txn_pool_destroy(struct index *index);
 void counter_move(uint64_t *counter, uint64_t off, uint64_t on);
 
 /* -- the map (map.c) -- */
+/* Where a file is mapped; both untouched where that is not known. */
+void map_find(int file_fd, void **map, size_t *map_bytes);
 void map_open(struct index *index);
 void map_close(struct index *index);
 /* Once a transaction, at its start. */
 void map_used(struct index *index);
+
+/* -- the file index.damaged (damage.c) -- */
+/* mended: the file was changed so that it can be read. */
+int index_note_damage(int folder_fd, bool mended) MUST_CHECK;
+bool index_has_damage(int folder_fd);
+bool index_was_mended(int folder_fd);
+/* LMDB came upon damage: noted for the next start, and logged, once. */
+void index_damaged(struct index *index);
 
 /* -- the environment (index.c, checkpoint.c) -- */
 struct index_checkpoint {
@@ -119,6 +132,7 @@ struct index {
 	int folder_fd, file_fd; /* file_fd is LMDB's */
 	unsigned page_bytes;
 	bool read_only;
+	_Atomic bool damaged; /* it was noted */
 	_Atomic bool closed; /* marked clean: no more changes */
 
 	void *map; /* NULL = not known */

@@ -18,7 +18,7 @@
 
 enum { ASK_EVERY = 64, RESIDENT_BYTES_MAX = 80 << 20 };
 
-static void find(struct index *index, FILE *maps, const struct stat *st)
+static void find(FILE *maps, const struct stat *st, void **map, size_t *map_bytes)
 {
 	char line[512];
 	while (fgets(line, sizeof(line), maps)) {
@@ -30,19 +30,24 @@ static void find(struct index *index, FILE *maps, const struct stat *st)
 			continue;
 		if (inode != st->st_ino || makedev(high, low) != st->st_dev)
 			continue;
-		index->map = (void *)start;
-		index->map_bytes = end - start;
+		*map = (void *)start;
+		*map_bytes = end - start;
 	}
+}
+
+void map_find(int file_fd, void **map, size_t *map_bytes)
+{
+	struct stat st;
+	FILE *maps = fopen("/proc/self/maps", "re");
+	if (maps && fstat(file_fd, &st) == 0)
+		find(maps, &st, map, map_bytes);
+	if (maps)
+		fclose(maps);
 }
 
 void map_open(struct index *index)
 {
-	struct stat st;
-	FILE *maps = fopen("/proc/self/maps", "re");
-	if (maps && fstat(index->file_fd, &st) == 0)
-		find(index, maps, &st);
-	if (maps)
-		fclose(maps);
+	map_find(index->file_fd, &index->map, &index->map_bytes);
 	index->statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
 }
 

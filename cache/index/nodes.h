@@ -16,6 +16,7 @@ enum node_flag {
 	NODE_COMPLETE = 1, /* directory: every name it has is known */
 	NODE_ORPHAN = 2,   /* no name left, held open; exactly where nlink is 0 */
 	NODE_GUESSED = 4,  /* came from a listing: mode, owner are defaults, a symlink may look like a file */
+	NODE_SPARSE = 8,   /* not written from front to end: its blob may have holes, which read as zeros */
 };
 
 enum { NODE_ETAG_BYTES = 128, NODE_PRESENT_BYTES = 1024 };

@@ -1,15 +1,20 @@
+/* clang-format off */
 /* The stored layout of a node:
  *
- *     byte   kind (2 bits: folder, file, symlink), content (2), layout (4: 1)
- *     byte   node flags (3), then which fields differ from the usual: nlink, gid, mode, atime,
- * ctime byte   not for folders: kind of etag (2), home, present, blob size   not for folders parent
- * as ino - parent, signed: the two are mostly made close together name   length and bytes uid,
- * [gid], [mode], [nlink] mtime  8 bytes; [atime], [ctime] as signed differences from it version,
- * [blob], [etag], [home], [present]      not for folders
+ *     byte      kind (2 bits: folder, file, symlink), content (2), layout (4: 1)
+ *     byte      node flags (3), then which fields differ from the usual: nlink, gid, mode, atime, ctime
+ *     byte      not for folders: kind of etag (2), home, present, blob, sparse
+ *     size      not for folders
+ *     parent    as ino - parent, signed: the two are mostly made close together
+ *     name      length and bytes
+ *     uid, [gid], [mode], [nlink]
+ *     mtime     8 bytes; [atime], [ctime] as signed differences from it
+ *     version, [blob], [etag], [home], [present]      not for folders
  *
  * The usual: gid = uid, mode 0755 or 0644, nlink 2 or 1, all times equal. Folders are most of the
  * nodes, so theirs is short: 20 to 40 bytes. An ETag of 32 hexadecimal digits, with or without a
  * number of parts, is kept as 16 bytes. The order puts what walks and sums need first. */
+/* clang-format on */
 #include "record.h"
 
 #include <assert.h>
@@ -28,14 +33,15 @@ enum {
 	HAS_MODE = 1 << 5,
 	HAS_ATIME = 1 << 6,
 	HAS_CTIME = 1 << 7,
-	FLAGS_MASK = NODE_COMPLETE | NODE_ORPHAN | NODE_GUESSED,
+	FLAGS_MASK = NODE_COMPLETE | NODE_ORPHAN | NODE_GUESSED, /* in the second byte */
 };
 enum {
 	ETAG_KIND_MASK = 3,
 	HAS_HOME = 1 << 2,
 	HAS_PRESENT = 1 << 3,
 	HAS_BLOB = 1 << 4,
-	HAS_MASK = ETAG_KIND_MASK | HAS_HOME | HAS_PRESENT | HAS_BLOB,
+	IS_SPARSE = 1 << 5,
+	HAS_MASK = ETAG_KIND_MASK | HAS_HOME | HAS_PRESENT | HAS_BLOB | IS_SPARSE,
 };
 enum etag_kind { ETAG_NONE, ETAG_HEX, ETAG_PARTS, ETAG_TEXT };
 enum { MD5_BYTES = 16, MD5_DIGITS = 2 * MD5_BYTES };
@@ -83,12 +89,12 @@ static bool name_valid(const struct node_record *r)
 bool record_node_valid(const struct node_record *r)
 {
 	if (r->ino == 0 || (r->mode & ~(uint32_t)(S_IFMT | 07777)) != 0 ||
-	    (r->flags & ~FLAGS_MASK) != 0)
+	    (r->flags & ~(FLAGS_MASK | NODE_SPARSE)) != 0)
 		return false;
 	if (!name_valid(r) || (r->nlink == 0) != ((r->flags & NODE_ORPHAN) != 0))
 		return false;
 	if (S_ISDIR(r->mode))
-		return r->nlink != 1 && folder_valid(r);
+		return r->nlink != 1 && (r->flags & NODE_SPARSE) == 0 && folder_valid(r);
 	if (!S_ISREG(r->mode) && !S_ISLNK(r->mode))
 		return false;
 	return (r->flags & NODE_COMPLETE) == 0 && content_valid(r);
@@ -213,13 +219,14 @@ size_t record_node_encode(uint8_t out[RECORD_NODE_BYTES_MAX], const struct node_
 	enum kind kind = kind_of(r->mode);
 	unsigned parts = 0;
 	enum etag_kind etag = etag_kind(r->etag, &parts);
-	uint8_t has = (uint8_t)(r->flags | (r->nlink != usual_nlink(kind) ? HAS_NLINK : 0) |
+	uint8_t has = (uint8_t)((r->flags & FLAGS_MASK) | (r->nlink != usual_nlink(kind) ? HAS_NLINK : 0) |
 				(r->gid != r->uid ? HAS_GID : 0) |
 				((r->mode & 07777) != usual_mode(kind) ? HAS_MODE : 0) |
 				(r->atime_ns != r->mtime_ns ? HAS_ATIME : 0) |
 				(r->ctime_ns != r->mtime_ns ? HAS_CTIME : 0));
 	uint8_t more = (uint8_t)(etag | (r->home[0] ? HAS_HOME : 0) |
-				 (r->present_bytes ? HAS_PRESENT : 0) | (r->blob ? HAS_BLOB : 0));
+				 (r->present_bytes ? HAS_PRESENT : 0) | (r->blob ? HAS_BLOB : 0) |
+				 (r->flags & NODE_SPARSE ? IS_SPARSE : 0));
 
 	pack_u8(&p, (uint8_t)(kind | r->content << 2 | LAYOUT << 4));
 	pack_u8(&p, has);
@@ -333,7 +340,7 @@ int record_node_decode(struct node_record *out, uint64_t ino, const void *bytes,
 	out->ino = ino;
 	out->parent = place.parent;
 	out->size = place.size;
-	out->flags = h.has & FLAGS_MASK;
+	out->flags = (h.has & FLAGS_MASK) | (h.more & IS_SPARSE ? NODE_SPARSE : 0);
 	out->content = (enum content)h.content;
 	memcpy(out->name, place.name, place.name_bytes);
 	unpack_attrs(&u, &h, out);

@@ -242,11 +242,11 @@ int steady_write(int folder_fd, const struct steady *steady, bool *unsure)
 	return rc;
 }
 
-int steady_read(int folder_fd, struct steady *out)
+int steady_read(int folder_fd, const char *name, struct steady *out)
 {
 	uint8_t bytes[STEADY_BYTES + 1];
 	size_t length = 0;
-	AUTO_CLOSE int fd = openat(folder_fd, "steady", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	AUTO_CLOSE int fd = openat(folder_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return -errno;
 	while (length < sizeof(bytes)) {

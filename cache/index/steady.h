@@ -32,7 +32,8 @@ int steady_decode(struct steady *out, const void *bytes, size_t length) MUST_CHE
 /* folder/steady, replaced as a whole and durable. *unsure: it failed so late that either may be on
  * disk. */
 int steady_write(int folder_fd, const struct steady *steady, bool *unsure) MUST_CHECK;
-int steady_read(int folder_fd, struct steady *out) MUST_CHECK; /* also -ENOENT */
+/* name: steady, or steady.old, which is the one before where it is whole. Also -ENOENT. */
+int steady_read(int folder_fd, const char *name, struct steady *out) MUST_CHECK;
 /* The running kernel's boot id. */
 int steady_boot_id(char out[STEADY_BOOT_BYTES]) MUST_CHECK;
 

@@ -1,9 +1,12 @@
+/* clang-format off */
 /* Transactions, the counters that they keep, and the numbers that they give.
  *
- *     read   begin: an idle one is renewed (no malloc, no lock of LMDB's); end: reset and kept as
- * idle write  begin: takes index->writer, reads the counters; end: writes them back if they changed
+ *             begin                                                        end
+ *     read    an idle one is renewed (no malloc, no lock of LMDB's)        reset, and kept as idle
+ *     write   takes index->writer, reads the counters                      writes them back if they changed
  *
  * An idle read transaction keeps its slot in LMDB's reader table, but pins no snapshot. */
+/* clang-format on */
 #include <assert.h>
 #include <errno.h>
 #include <string.h>

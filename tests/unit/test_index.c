@@ -135,7 +135,7 @@ static void refusals(void **state)
 	    {"steady", 16, 1, "\x02", "boot-1", -EPROTO, "newer version"},
 	    {"steady", 30, 1, "\x02", "boot-1", -EUCLEAN, "steady: the file"},
 	    {"steady", -1, 100, NULL, "boot-1", -EUCLEAN, "steady: the file"},
-	    {"steady", -1, 0, NULL, "boot-2", -EUCLEAN, "empty it"},
+	    {"steady", -1, 0, NULL, "boot-2", -EUCLEAN, "lost+found"},
 	    {"steady", -2, 0, NULL, "boot-2", -EUCLEAN, "gone"},
 	    {"index.mdb", -2, 0, NULL, "boot-1", -EUCLEAN, "index.mdb: the file is gone"},
 	    {"index.mdb", -1, 8192, NULL, "boot-1", -EUCLEAN, "cut short"},

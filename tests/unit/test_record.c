@@ -166,6 +166,7 @@ static struct node_record draw_node(void)
 	}
 	r.size = draw_number() / 2;
 	r.content = (enum content)draw(3);
+	r.flags |= (uint32_t)draw(2) * NODE_SPARSE;
 	r.version = draw_number();
 	r.blob = draw_number() | (r.content != CONTENT_REMOTE);
 	snprintf(r.etag, sizeof(r.etag), "%s", etags[draw(sizeof(etags) / sizeof(etags[0]))]);
@@ -211,7 +212,7 @@ static void node_invalid(void **state)
 	BAD(r.nlink = 0);
 	BAD(r.flags = NODE_ORPHAN); /* with a link */
 	BAD(r.flags = NODE_COMPLETE);
-	BAD(r.flags = 8);
+	BAD(r.flags = 16);
 	BAD(r.size = (uint64_t)INT64_MAX + 1);
 	BAD(r.content = CONTENT_CLEAN; r.blob = 0);
 	BAD(r.content = CONTENT_DIRTY; r.blob = 0);

@@ -84,7 +84,7 @@ static void on_disk(void **state)
 	for (int i = 0; i < 3; i++) { /* made new, then exchanged */
 		snprintf(steady.boot_id, sizeof(steady.boot_id), "boot %d", i);
 		assert_int_equal(steady_write(folder, &steady, &unsure), 0);
-		assert_int_equal(steady_read(folder, &back), 0);
+		assert_int_equal(steady_read(folder, "steady", &back), 0);
 		assert_string_equal(back.boot_id, steady.boot_id);
 		/* the next one needs no room */
 		assert_int_equal(faccessat(folder, "steady.old", W_OK, 0), 0);
@@ -97,11 +97,11 @@ static void on_disk(void **state)
 		assert_int_equal(write(fd, "garbage ", 8), 8);
 	close(fd);
 	assert_int_equal(steady_write(folder, &steady, &unsure), 0);
-	assert_int_equal(steady_read(folder, &back), 0);
+	assert_int_equal(steady_read(folder, "steady", &back), 0);
 	assert_int_equal(unlinkat(folder, "steady", 0), 0);
-	assert_int_equal(steady_read(folder, &back), -ENOENT);
+	assert_int_equal(steady_read(folder, "steady", &back), -ENOENT);
 	assert_int_equal(symlinkat("/etc/hostname", folder, "steady"), 0);
-	assert_int_equal(steady_read(folder, &back), -ELOOP);
+	assert_int_equal(steady_read(folder, "steady", &back), -ELOOP);
 	close(folder);
 }
 
