@@ -14,6 +14,7 @@
 #include <time.h>
 #include "cache/base/clock.h"
 #include "cache/base/log.h"
+#include "cache/flow/sound.h"
 #include "cache/index/ages.h"
 #include "cache/index/nodes.h"
 #include "cache/index/pending.h"
@@ -228,10 +229,31 @@ static int adopt_root(struct cache *cache)
 	return r ? r : txn_commit(&txn);
 }
 
+/* First, so that the sweep sees the state as it was opened. */
+static int open_sweep(struct cache *cache, enum index_start start)
+{
+	uint64_t end = 0;
+	struct txn *txn AUTO_ABORT = NULL;
+	int r = sweep_open(cache, start == INDEX_POWER_CUT, &cache->sweep);
+	if (r || start != INDEX_POWER_CUT)
+		return r;
+	AUTO_CLOSE int folder = open(cache->config->cache, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (folder < 0)
+		return -errno;
+	r = txn_begin_read(cache->flow.index, &txn);
+	if (!r)
+		r = index_blob_end(txn, &end);
+	if (!r)
+		sound_doubt(&cache->flow, end, folder);
+	return r;
+}
+
 static int open_parts(struct cache *cache, enum index_start start, bool known)
 {
 	struct flow *flow = &cache->flow;
-	int r = nodes_open(flow, &flow->nodes);
+	int r = start == INDEX_NEW || start == INDEX_CLEAN ? 0 : open_sweep(cache, start);
+	if (!r)
+		r = nodes_open(flow, &flow->nodes);
 	if (!r)
 		r = checkpoints_open(flow, &flow->checkpoints);
 	if (!r)
@@ -244,8 +266,6 @@ static int open_parts(struct cache *cache, enum index_start start, bool known)
 		r = survey_open(cache, &cache->survey);
 	if (!r && !known)
 		r = adopt_root(cache);
-	if (!r && start != INDEX_NEW && start != INDEX_CLEAN)
-		r = sweep_run(flow);
 	return r;
 }
 
@@ -306,6 +326,8 @@ int cache_start(struct cache *cache, const struct cache_watcher *watcher)
 		r = sends_start(flow->sends);
 	if (!r)
 		r = survey_start(cache->survey);
+	if (!r)
+		r = sweep_start(cache->sweep);
 	return r;
 }
 
@@ -352,6 +374,7 @@ void cache_stop(struct cache *cache)
 {
 	struct flow *flow = &cache->flow;
 	bucket_stop(flow->bucket);
+	sweep_stop(cache->sweep);
 	evicts_stop(flow->evicts); /* first: it wakes those who wait for room */
 	survey_stop(cache->survey);
 	fills_stop(flow->fills);
@@ -370,6 +393,7 @@ void cache_close(struct cache **cache)
 	*cache = NULL;
 	if (!c)
 		return;
+	sweep_close(&c->sweep);
 	survey_close(&c->survey);
 	sends_close(&c->flow.sends);
 	fills_close(&c->flow.fills);

@@ -254,6 +254,7 @@ int draft_publish_locked(struct node *node)
 	node->locked.content = CONTENT_DIRTY;
 	node->locked.version = record.version;
 	node->locked.guessed = false;
+	node->locked.sparse = record.flags & NODE_SPARSE;
 	node->locked.draft = false;
 	node->locked.draft_mtime_ns = 0;
 	ranges_clear(&node->locked.present);

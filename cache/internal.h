@@ -10,11 +10,13 @@
 #include "cache/flow/send.h"
 
 struct survey;
+struct sweep;
 
 struct cache {
 	const struct cache_config *config;
 	struct flow flow;
 	struct survey *survey;
+	struct sweep *sweep; /* NULL after a clean stop */
 	struct cache_watcher watcher;
 	int lock_fd;
 	bool bucket_started;

@@ -40,6 +40,8 @@ int keep_rest(struct rescue *r) MUST_CHECK;
 int list_open(struct rescue *r, const char *damage, const struct cache_config *config) MUST_CHECK;
 /* One line: what, of how many bytes, what is known of it, and where it is now (or NULL); path may be hostile. */
 void list_line(struct rescue *r, const char *what, const char *path, const char *known);
+/* One more line for what a power cut took; durable. Where there is no README yet, it is made. */
+int note_append(const struct places *places, const char *path, const char *known) MUST_CHECK;
 /* The sums; everything written is durable when it returns 0. */
 int list_end(struct rescue *r) MUST_CHECK;
 void list_close(struct rescue *r);

@@ -96,6 +96,33 @@ void list_line(struct rescue *r, const char *what, const char *path, const char 
 	r->shown++;
 }
 
+static int finish(FILE **file)
+{
+	FILE *f = *file;
+	int error = fflush(f) != 0 || ferror(f) ? -EIO : fsync(fileno(f)) != 0 ? -errno : 0;
+	*file = NULL;
+	return fclose(f) != 0 && !error ? -EIO : error;
+}
+
+int note_append(const struct places *places, const char *path, const char *known)
+{
+	int fd = openat(places->lost, "README", O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
+	FILE *f = fd < 0 ? NULL : fdopen(fd, "a");
+	if (!f) {
+		int error = fd < 0 ? -errno : -ENOMEM;
+		if (fd >= 0)
+			close(fd);
+		return error;
+	}
+	fputs("not whole after a power cut, not sent\t", f);
+	put_text(f, path);
+	fputc('\t', f);
+	put_text(f, known);
+	fputc('\n', f);
+	int error = finish(&f);
+	return !error && fsync(places->lost) != 0 ? -errno : error;
+}
+
 static void put_sums(struct rescue *r)
 {
 	fprintf(r->list,
@@ -116,14 +143,6 @@ static void put_sums(struct rescue *r)
 	if (!r->sums.wishes_whole || !r->sums.nodes_whole)
 		fputs("The old index could be read in parts only: names, removals and renames may be missing "
 		      "above.\n", r->list);
-}
-
-static int finish(FILE **file)
-{
-	FILE *f = *file;
-	int error = fflush(f) != 0 || ferror(f) ? -EIO : fsync(fileno(f)) != 0 ? -errno : 0;
-	*file = NULL;
-	return fclose(f) != 0 && !error ? -EIO : error;
 }
 
 int list_end(struct rescue *r)

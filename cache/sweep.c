@@ -1,46 +1,30 @@
 /* The blobs that records name are found by way of ages (every node with a blob has one) and of pending (every unsent
- * content stands there: a second look, since dropping one of these would be a loss), as one bit a blob number. */
+ * content stands there: a second look, since dropping one of these would be a loss), as one bit a blob number.
+ *
+ * It runs beside everything else, so it looks at one snapshot only: the state as it was opened, which is durable. A blob
+ * that is older than the start and that this state does not name is named by no later one: new content goes to new numbers.
+ * And no state to which a power cut could lead back names it either. */
 #include "sweep.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include "cache/base/log.h"
 #include "cache/flow/checkpoint.h"
 #include "cache/index/ages.h"
 #include "cache/index/nodes.h"
 #include "cache/index/pending.h"
-
-struct sweep {
-	struct flow *flow;
-	struct txn *txn;
-	uint64_t *named; /* a bit each */
-	uint64_t named_count;
-	uint64_t dropped, dropped_bytes, orphans;
-	struct node_record record; /* scratch */
-};
-
-static int name_blob(struct sweep *s, uint64_t blob)
-{
-	if (blob >= s->named_count) {
-		uint64_t count = (blob + (1 << 16)) * 2;
-		uint64_t *more = realloc(s->named, count / 64 * sizeof *more);
-		if (!more)
-			return -ENOMEM;
-		for (uint64_t i = s->named_count / 64; i < count / 64; i++)
-			more[i] = 0;
-		s->named = more;
-		s->named_count = count / 64 * 64;
-	}
-	s->named[blob / 64] |= UINT64_C(1) << blob % 64;
-	return 0;
-}
+#include "sweep_internal.h"
 
 static int name_blob_of_node(struct sweep *s, uint64_t ino)
 {
-	int r = nodes_get(s->txn, ino, &s->record);
+	struct node_record record;
+	if (atomic_load(&s->stopping))
+		return -ECANCELED;
+	int r = nodes_get(s->txn, ino, &record);
 	if (r)
 		return r == -ENOENT ? 0 : r;
-	return s->record.blob ? name_blob(s, s->record.blob) : 0;
+	return record.blob ? numbers_add(&s->named, record.blob) : 0;
 }
 
 static int visit_age(void *arg, uint64_t ino, uint64_t stamp, uint64_t bytes)
@@ -65,64 +49,123 @@ static int name_all(struct sweep *s)
 static int visit_blob(void *arg, uint64_t id, uint64_t bytes)
 {
 	struct sweep *s = arg;
-	if (id < s->named_count && (s->named[id / 64] >> id % 64 & 1))
+	if (atomic_load(&s->stopping))
+		return -ECANCELED;
+	if (id >= s->blob_end || numbers_has(&s->named, id))
 		return 0;
 	s->dropped++;
 	s->dropped_bytes += bytes;
 	return blob_drop(s->flow->blobs, id);
 }
 
-static int sweep_blobs(struct sweep *s)
+/* -- orphans -- */
+
+static int delete_orphan_locked(struct sweep *s, struct node *node) REQUIRES(&node->lock);
+static int delete_orphan_locked(struct sweep *s, struct node *node)
 {
-	int r = txn_begin_read(s->flow->index, &s->txn);
+	struct txn *txn AUTO_ABORT = NULL;
+	int r = node->locked.gone || !node->locked.orphan || node->locked.opens
+		    ? -ENOENT
+		    : txn_begin_write(s->flow->index, &txn);
+	if (!r)
+		r = nodes_delete(txn, node_ino(node));
+	if (!r)
+		r = txn_commit(&txn);
+	if (r)
+		return r == -ENOENT ? 0 : r;
+	node->locked.gone = true;
+	s->orphans++;
+	if (node->locked.published_blob)
+		checkpoint_condemn(s->flow->checkpoints, node->locked.published_blob,
+				   node->locked.reserved);
+	checkpoint_kick(s->flow->checkpoints);
+	return 0;
+}
+
+static int visit_orphan(void *arg, uint64_t ino)
+{
+	struct sweep *s = arg;
+	struct node *node;
+	if (atomic_load(&s->stopping))
+		return -ECANCELED;
+	int r = node_get(s->flow->nodes, ino, &node);
+	if (r)
+		return r == -ENOENT ? 0 : r;
+	lock_take(&node->lock);
+	r = delete_orphan_locked(s, node);
+	lock_drop(&node->lock);
+	node_put(&node);
+	return r;
+}
+
+/* -- the thread -- */
+
+static int sweep(struct sweep *s)
+{
+	int r = s->power_cut ? sweep_unsent(s) : 0;
 	if (!r)
 		r = name_all(s);
+	if (!r)
+		r = orphans_each(s->txn, visit_orphan, s);
 	txn_abort(&s->txn);
 	return r ? r : blobs_each(s->flow->blobs, visit_blob, s);
 }
 
-static int take_orphan(void *arg, uint64_t ino)
+static void *run(void *arg)
 {
-	*(uint64_t *)arg = ino;
-	return 1;
+	struct sweep *s = arg;
+	int r = sweep(s);
+	if (r && r != -ECANCELED)
+		log_error("cache: the sweep after an unclean stop failed, what it did not drop takes room until the "
+			  "next one error=%s", strerror(-r));
+	if (!r)
+		log_info("cache: swept after an unclean stop blobs=%llu bytes=%llu unnamed_files=%llu damaged=%llu",
+			 (unsigned long long)s->dropped, (unsigned long long)s->dropped_bytes,
+			 (unsigned long long)s->orphans, (unsigned long long)s->damaged);
+	return NULL;
 }
 
-/* One orphan a transaction; false in *more when there is none left. */
-static int sweep_orphan(struct sweep *s, bool *more)
+int sweep_open(struct cache *cache, bool power_cut, struct sweep **out)
 {
-	uint64_t ino = 0, stamp, bytes = 0;
-	int r = txn_begin_write(s->flow->index, &s->txn);
+	struct sweep *s = calloc(1, sizeof *s);
+	if (!s)
+		return -ENOMEM;
+	s->cache = cache;
+	s->flow = &cache->flow;
+	s->power_cut = power_cut;
+	int r = txn_begin_read(s->flow->index, &s->txn);
 	if (!r)
-		r = orphans_each(s->txn, take_orphan, &ino);
-	*more = ino != 0;
-	if (r < 0 || !ino)
-		goto out;
-	r = nodes_get(s->txn, ino, &s->record);
-	if (!r && s->record.blob)
-		r = ages_get(s->txn, ino, &stamp, &bytes);
-	if (!r || r == -ENOENT)
-		r = nodes_delete(s->txn, ino);
-	if (!r)
-		r = txn_commit(&s->txn);
-	if (!r && s->record.blob)
-		checkpoint_condemn(s->flow->checkpoints, s->record.blob, bytes);
-	s->orphans++;
-out:
-	txn_abort(&s->txn);
-	return r < 0 ? r : 0;
-}
-
-int sweep_run(struct flow *flow)
-{
-	struct sweep s = {.flow = flow};
-	bool more = true;
-	int r = sweep_blobs(&s);
-	free(s.named);
-	while (!r && more)
-		r = sweep_orphan(&s, &more);
-	if (!r)
-		log_info("cache: swept after an unclean stop blobs=%llu bytes=%llu unnamed_files=%llu",
-			 (unsigned long long)s.dropped, (unsigned long long)s.dropped_bytes,
-			 (unsigned long long)s.orphans);
+		r = index_blob_end(s->txn, &s->blob_end);
+	*out = s;
+	if (r)
+		sweep_close(out);
 	return r;
+}
+
+int sweep_start(struct sweep *s)
+{
+	int r = s ? thread_start(&s->thread, "sweep", run, s) : 0;
+	if (s)
+		s->started = r == 0;
+	return r;
+}
+
+void sweep_stop(struct sweep *s)
+{
+	if (!s || !s->started)
+		return;
+	atomic_store(&s->stopping, true);
+	pthread_join(s->thread, NULL);
+	s->started = false;
+}
+
+void sweep_close(struct sweep **sweep_p)
+{
+	struct sweep *s = *sweep_p;
+	*sweep_p = NULL;
+	if (!s)
+		return;
+	txn_abort(&s->txn);
+	numbers_destroy(&s->named);
+	free(s);
 }

@@ -1,12 +1,20 @@
-/* Sweep: after a start that was not clean, what nobody names any more goes; for cache/ .c files only.
+/* Sweep: after a start that was not clean, what nobody names any more goes, and what a power cut took from unsent files is
+ * found; in the background, so that the start does not take longer the more files there are. For cache/ .c files only.
  *
- * Nodes that were held open without a name are deleted; blobs that no record names are dropped. Before the
- * threads start; the index as it was opened is durable (index_open). */
+ * Nodes that were held open without a name are deleted; blobs that no record names are dropped; after a power cut each
+ * unsent file is looked at (flow/sound.h), and one that is not whole leaves the tree for lost+found, with an error in the
+ * log: that is the one real loss. */
 #ifndef TOOTFS_SWEEP_H
 #define TOOTFS_SWEEP_H
 
-#include "cache/flow/flow.h"
+#include "internal.h"
 
-int sweep_run(struct flow *flow) MUST_CHECK;
+struct sweep;
+
+/* Before any transaction that names or forgets a blob, and before the threads; the index as it was opened is durable. */
+int sweep_open(struct cache *cache, bool power_cut, struct sweep **out) MUST_CHECK;
+int sweep_start(struct sweep *s) MUST_CHECK; /* s may be NULL, here and below */
+void sweep_stop(struct sweep *s);	     /* the bucket is stopped before; joins */
+void sweep_close(struct sweep **s);
 
 #endif

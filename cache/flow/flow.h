@@ -20,6 +20,9 @@ struct flow_config {
 
 struct flow {
 	struct flow_config config;
+	/* after a power cut (sound.h): blobs below this number are looked at when they are opened; whether holes tell */
+	uint64_t doubted_below;
+	bool holes_tell;
 	struct index *index;
 	struct blobs *blobs;
 	struct bucket *bucket;

@@ -17,6 +17,7 @@
 #include "cache/base/log.h"
 #include "cache/index/ages.h"
 #include "checkpoint.h"
+#include "sound.h"
 
 struct nodes {
 	struct flow *flow;
@@ -92,6 +93,7 @@ void node_load_locked(struct node *node, const struct node_record *record)
 		open_blob_put(&node->locked.open);
 	node->locked.orphan = record->flags & NODE_ORPHAN;
 	node->locked.guessed = record->flags & NODE_GUESSED;
+	node->locked.sparse = record->flags & NODE_SPARSE;
 	node->locked.content = record->content;
 	node->locked.version = record->version;
 	node->locked.published_size = node->locked.size = record->size;
@@ -232,7 +234,7 @@ static int forget_blob_locked(struct node *node) REQUIRES(&node->lock)
 		r = txn_commit(&txn);
 	if (r)
 		return r;
-	log_warn("cache: blob is missing, content will be fetched again ino=%llu blob=%llu",
+	log_warn("cache: blob is missing or not whole, content will be fetched again ino=%llu blob=%llu",
 		 (unsigned long long)record.ino, (unsigned long long)blob);
 	checkpoint_condemn(flow->checkpoints, blob, node->locked.reserved);
 	checkpoint_kick(flow->checkpoints);
@@ -241,20 +243,34 @@ static int forget_blob_locked(struct node *node) REQUIRES(&node->lock)
 	return -EAGAIN;
 }
 
+/* As blob_open; -ENOENT also where the file is not what the record says. */
+static int open_sound_locked(struct node *node, int *fd) REQUIRES(&node->lock);
+static int open_sound_locked(struct node *node, int *fd)
+{
+	const struct sound_claim claim = {node->locked.blob, node->locked.published_size,
+					  node->locked.content, node->locked.sparse,
+					  &node->locked.present};
+	int r = blob_open(node->flow->blobs, node->locked.blob, fd);
+	if (r || sound_blob(node->flow, &claim, *fd))
+		return r;
+	close(*fd);
+	return -ENOENT;
+}
+
 int node_open_blob_locked(struct node *node)
 {
 	int fd;
 	if (node->locked.open)
 		return 0;
 	assert(node->locked.blob);
-	int r = blob_open(node->flow->blobs, node->locked.blob, &fd);
+	int r = open_sound_locked(node, &fd);
 	if (!r)
 		return open_blob_new(node->locked.blob, fd, &node->locked.open);
 	if (r != -ENOENT)
 		return r;
 	if (node->locked.content != CONTENT_DIRTY && !node->locked.fill)
 		return forget_blob_locked(node);
-	log_error("cache: blob with unsent content is missing ino=%llu blob=%llu",
+	log_error("cache: blob with unsent content is missing or not whole ino=%llu blob=%llu",
 		  (unsigned long long)node_ino(node), (unsigned long long)node->locked.blob);
 	return -EIO;
 }

@@ -48,6 +48,7 @@ struct node {
 		bool gone;               /* the index has no such node any more */
 		bool orphan;             /* no name; deleted when the last handle is closed */
 		bool guessed;            /* NODE_GUESSED */
+		bool sparse;             /* NODE_SPARSE, of the published content */
 		/* as published; the index's record */
 		enum content content;
 		uint64_t version, published_size, published_blob;
@@ -84,8 +85,8 @@ static inline uint64_t node_ino(const struct node *node)
 	return node->link.id;
 }
 
-/* Sets node->locked.open (opens the blob). A CLEAN or REMOTE node whose blob is missing on disk becomes REMOTE
- * without a blob (index too) and -EAGAIN says: look again. DIRTY without its blob: -EIO, logged as a loss. */
+/* Sets node->locked.open (opens the blob). A CLEAN or REMOTE node whose blob is missing on disk, or is not what the record
+ * says (sound.h), becomes REMOTE without a blob (index too) and -EAGAIN says: look again. DIRTY then: -EIO, logged as a loss. */
 int node_open_blob_locked(struct node *node) REQUIRES(&node->lock) MUST_CHECK;
 /* Are the bytes [start, end) here? end is cut to size by the caller. */
 bool node_covers_locked(const struct node *node, uint64_t start, uint64_t end);

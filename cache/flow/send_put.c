@@ -29,6 +29,7 @@
 #include <sys/stat.h>
 #include "cache/base/log.h"
 #include "checkpoint.h"
+#include "sound.h"
 #include "stream_internal.h"
 #include "want.h"
 
@@ -190,6 +191,10 @@ static int open_job_blob(struct sends *s, const struct put_job *job, struct open
 		int r = blob_open(s->flow->blobs, job->node.blob, &fd);
 		if (r)
 			return r == -ENOENT ? -EAGAIN : r;
+		if (!sound_record(s->flow, &job->node, fd)) { /* the sweep is about to take it out */
+			close(fd);
+			return -EIO;
+		}
 	} else if (job->node.size) {
 		return -EAGAIN;
 	} else {

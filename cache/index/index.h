@@ -63,6 +63,8 @@ bool txn_writes(const struct txn *txn);
 /* -- numbers that are never given twice, persistent -- */
 uint64_t txn_new_ino(struct txn *txn);  /* > INO_ROOT */
 uint64_t txn_new_blob(struct txn *txn); /* > 0 */
+/* The first number that was not given to a blob yet, nor reserved. */
+int index_blob_end(struct txn *txn, uint64_t *out) MUST_CHECK;
 /* A number for a new blob outside a transaction (reserves a batch ahead in its own transaction). */
 int index_new_blob(struct index *index, uint64_t *out) MUST_CHECK;
 

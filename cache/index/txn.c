@@ -254,6 +254,15 @@ uint64_t txn_new_blob(struct txn *txn)
 	return txn_counters_edit(txn)->next_blob++;
 }
 
+int index_blob_end(struct txn *txn, uint64_t *out)
+{
+	struct counters c = txn->counters;
+	int rc = txn->writes ? 0 : txn_counters(txn, &c);
+	if (rc == 0)
+		*out = c.next_blob;
+	return rc;
+}
+
 enum { BLOB_BATCH = 256 };
 
 static int reserve_blobs(struct index *index)

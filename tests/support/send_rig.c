@@ -91,6 +91,8 @@ void send_rig_start(struct send_rig *r)
 	flow->bucket = store_open(r->store);
 	must(blobs_open(r->folder, &flow->blobs));
 	must(index_open(&index, &flow->index, &r->found, &why));
+	if (r->found != INDEX_NEW && r->found != INDEX_CLEAN)
+		must(sweep_open(&r->cache, false, &r->cache.sweep));
 	must(nodes_open(flow, &flow->nodes));
 	must(checkpoints_open(flow, &flow->checkpoints));
 	must(evicts_open(flow, &flow->evicts));
@@ -98,12 +100,11 @@ void send_rig_start(struct send_rig *r)
 	must(sends_open(flow, &flow->sends));
 	if (r->found == INDEX_NEW)
 		complete_root(flow);
-	else if (r->found != INDEX_CLEAN)
-		must(sweep_run(flow));
 	must(checkpoints_start(flow->checkpoints));
 	must(evicts_start(flow->evicts));
 	must(fills_start(flow->fills));
 	must(sends_start(flow->sends));
+	must(sweep_start(r->cache.sweep));
 	/* a crash is not to go back behind complete_root() */
 	must(checkpoint_wait(flow->checkpoints, index_newest(flow->index), clock_ms() + 10000));
 	r->running = true;
@@ -115,12 +116,14 @@ void send_rig_stop(struct send_rig *r, bool clean)
 	if (!r->running)
 		return;
 	bucket_stop(flow->bucket);
+	sweep_stop(r->cache.sweep);
 	evicts_stop(flow->evicts);
 	fills_stop(flow->fills);
 	sends_stop(flow->sends);
 	must(checkpoints_stop(flow->checkpoints));
 	if (clean)
 		must(index_mark_clean(flow->index));
+	sweep_close(&r->cache.sweep);
 	sends_close(&flow->sends);
 	fills_close(&flow->fills);
 	evicts_close(&flow->evicts);
