@@ -138,7 +138,6 @@ int bucket_list(struct bucket *b, const struct list_request *request, struct lis
 void list_page_destroy(struct list_page *page);
 
 /* -- writing -- */
-
 struct put_request {
 	const char *key;
 	int fd; /* read with pread from offset */
@@ -165,9 +164,14 @@ enum { REMOVE_MAX = 1000 };
 int bucket_remove(struct bucket *b, const char *const *keys, size_t count, int *results) MUST_CHECK;
 
 /* -- multipart uploads -- */
-
+/* A create that failed may have made an upload whose id nobody knows. settle() is called before it is repeated, looks for
+ * that upload, and clears unsure; its error ends the attempt. With unsure in the end, there may be one. NULL: never mind. */
+struct upload_doubt {
+	bool unsure;
+	int (*settle)(struct upload_doubt *doubt);
+};
 int bucket_upload_create(struct bucket *b, const char *key, const struct object_attrs *attrs,
-			 char id[UPLOAD_ID_BYTES]) MUST_CHECK;
+			 struct upload_doubt *doubt, char id[UPLOAD_ID_BYTES]) MUST_CHECK;
 struct part_request {
 	const char *key, *id;
 	unsigned number; /* 1 … 10000 */
@@ -185,10 +189,8 @@ struct complete_request {
 	size_t count;
 	uint64_t size_bytes;
 };
-/* An answer that is lost after it took effect, or NoSuchUpload after a retry, is settled with a HEAD (size and
- * multipart ETag must fit). */
-int bucket_upload_complete(struct bucket *b, const struct complete_request *request,
-			   struct object *out) MUST_CHECK;
+/* A lost answer, or NoSuchUpload after a retry, is settled with a HEAD (size and multipart ETag must fit). */
+int bucket_upload_complete(struct bucket *b, const struct complete_request *request, struct object *out) MUST_CHECK;
 /* 0 also when there is no such upload. */
 int bucket_upload_abort(struct bucket *b, const char *key, const char *id) MUST_CHECK;
 /* The uploads under way for exactly this key. visit returns 0 to go on. */

@@ -6,7 +6,10 @@
  * multipart object is MD5(MD5 of part 1, MD5 of part 2, …) in hex, "-", the number of parts and a
  * part's ETag is its MD5. If the key's size and ETag are just these, our bytes are there, no matter
  * who completed what. Where parts have other ETags (SSE-KMS) nothing can be told, and the error
- * stands: sending the object again costs time, a wrong guess would cost the object. */
+ * stands: sending the object again costs time, a wrong guess would cost the object.
+ *
+ * Create is the other one: two of them make two uploads. Its caller knows which of the key's uploads are its own, and is
+ * asked to settle the doubt before another one is made. */
 #include <assert.h>
 #include <errno.h>
 #include <openssl/evp.h>
@@ -22,27 +25,43 @@ enum { MD5_BYTES = 16 };
 struct create_call {
 	const char *key;
 	const struct object_attrs *attrs;
+	struct upload_doubt *doubt;
 	char *id;
 };
+
+/* No answer, or one of a server that may have done it before it failed. */
+static bool may_have_happened(void)
+{
+	const struct fault *f = fault_of_thread();
+
+	return (f->http_status < 400 || f->http_status >= 500) && strcmp(f->code, "SlowDown") != 0;
+}
 
 static int attempt_create(struct call *c, void *arg)
 {
 	struct create_call *p = arg;
-	int r;
+	struct upload_doubt *doubt = p->doubt;
+	int r = doubt && doubt->unsure ? doubt->settle(doubt) : 0;
 
 	memset(p->id, 0, UPLOAD_ID_BYTES);
+	if (r)
+		return r;
 	r = c->bucket->impl.ops->upload_create(c->bucket->impl.self, p->key, p->attrs, p->id);
 	if (r == 0 && !p->id[0])
-		return fault_set(-EPROTO, false, "the server began an upload of %s without an id",
-				 p->key);
+		r = fault_set(-EPROTO, false, "the server began an upload of %s without an id",
+			      p->key);
+	if (doubt)
+		doubt->unsure = r != 0 && may_have_happened();
 	return r;
 }
 
 int bucket_upload_create(struct bucket *b, const char *key, const struct object_attrs *attrs,
-			 char id[UPLOAD_ID_BYTES])
+			 struct upload_doubt *doubt, char id[UPLOAD_ID_BYTES])
 {
-	struct create_call p = {key, attrs, id};
+	struct create_call p = {key, attrs, doubt, id};
 	int r = door_key(b, key);
+
+	assert(!doubt || (doubt->settle && !doubt->unsure));
 
 	return r ? r : door_run(b, BUCKET_UPLOAD_CREATE, key, attempt_create, &p);
 }

@@ -18,7 +18,7 @@
  *     PUT                   the same bytes again, from the same file at the same version
  *     COPY                  from the same ETag, with the same headers
  *     DELETE                of what is gone already is a success
- *     CreateMultipartUpload may leave an upload that nobody knows: found by bucket_upload_list
+ *     CreateMultipartUpload may leave an upload that nobody knows: looked for before (bucket_upload.c)
  *     UploadPart            replaces the part of that number
  *     Complete              the second one finds no upload: settled by what the key holds
  * (bucket_upload.c) Abort                 of what is gone already is a success */

@@ -1,4 +1,4 @@
-/* Multipart uploads: the PUT of a version by one, its making and its end, and what an earlier process left.
+/* Multipart uploads: the PUT of a version by one, its making and its end.
  *
  * So that none is ever forgotten in the bucket (it would cost storage that nobody sees):
  *
@@ -9,9 +9,9 @@
  *     5  bucket_upload_complete, if the wish is still the same      or: bucket_upload_abort
  *     6  the settling transaction deletes the record                    a transaction that deletes the record
  *
- * Killed or cut off between 1 and 3, the record has no id: the uploads of that key are listed, and those that are not ours
- * of now are aborted. Killed later: aborted by its id, which is no error if it was completed. Until all that was
- * found at the start is cleared up, no other upload is begun, so that nothing new can be taken for old. */
+ * Killed or cut off between 1 and 3, the record has no id: what became of it is found out by its key (leftover.c), before 2
+ * is tried again, or by the next process. Killed later: aborted by its id. Until all that was found at the start is
+ * cleared up, no other upload is begun, so that nothing new can be taken for old. */
 #include <errno.h>
 #include <string.h>
 #include "cache/base/clock.h"
@@ -21,12 +21,6 @@
 
 enum { COVER_MS = 60000, TRIES_MAX = 3 };
 #define PART_GRAIN (UINT64_C(1) << 20)
-
-struct leftover {
-	struct list link; /* sends.locked.leftovers, when nobody works on it */
-	unsigned tries;
-	struct upload_record record;
-};
 
 /* -- the record -- */
 
@@ -48,7 +42,7 @@ static int record_put(struct sends *s, const struct stream *st, uint64_t *at)
 	return r;
 }
 
-static int record_delete(struct sends *s, uint64_t blob)
+int multipart_record_delete(struct sends *s, uint64_t blob)
 {
 	AUTO_ABORT struct txn *txn = NULL;
 	int r = txn_begin_write(s->flow->index, &txn);
@@ -62,69 +56,53 @@ static int record_delete(struct sends *s, uint64_t blob)
 	return r;
 }
 
-/* -- uploads of a key whose ids are not known -- */
+/* -- making and aborting, by stream.c -- */
 
-struct found_ids {
+struct making {
+	struct upload_doubt doubt;
 	struct sends *s;
-	const char *key;
-	char (*ids)[UPLOAD_ID_BYTES];
-	size_t count;
+	struct stream *st;
 };
 
-static bool is_ours(struct sends *s, const char *key, const char *id)
+static int settle_unknown(struct sends *s, struct stream *st)
 {
-	bool ours = false;
-	lock_take(&s->lock);
-	for (struct list *l = s->locked.streams.next; l != &s->locked.streams && !ours; l = l->next) {
-		const struct stream *st = container_of(l, struct stream, link);
-		ours = !strcmp(st->key, key) && (st->state == STREAM_MADE || st->state == STREAM_ABORTING) &&
-		       !strcmp(st->id, id);
-	}
-	lock_drop(&s->lock);
-	return ours;
-}
-
-static int note_id(void *arg, const char *id, int64_t initiated_ns)
-{
-	struct found_ids *found = arg;
-	(void)initiated_ns;
-	if (is_ours(found->s, found->key, id) || strlen(id) >= UPLOAD_ID_BYTES)
-		return 0;
-	char(*ids)[UPLOAD_ID_BYTES] = realloc(found->ids, (found->count + 1) * sizeof(*ids));
-	if (!ids)
-		return -ENOMEM;
-	found->ids = ids;
-	strcpy(ids[found->count++], id);
-	return 0;
-}
-
-static int abort_unknown(struct sends *s, const char *key)
-{
-	struct found_ids found = {.s = s, .key = key};
-	int r = bucket_upload_list(s->flow->bucket, key, note_id, &found);
-	for (size_t i = 0; r == 0 && i < found.count; i++)
-		r = bucket_upload_abort(s->flow->bucket, key, found.ids[i]);
-	free(found.ids);
+	st->late = true;
+	int r = leftover_unknown(s, st->key, st->since_ns);
+	if (!r)
+		st->unsure = false;
 	return r;
 }
 
-/* The bucket is out of reach: later. Any other refusal of this must not stop what matters more. */
-static bool is_for_later(int error)
+static int settle_doubt(struct upload_doubt *doubt)
 {
-	return error == -EHOSTDOWN || error == -ECANCELED;
+	struct making *m = container_of(doubt, struct making, doubt);
+	int r = settle_unknown(m->s, m->st);
+	if (r && !stream_is_for_later(r)) /* uploads may not be listed, say: no reason not to send */
+		r = 0;
+	doubt->unsure = r != 0;
+	return r;
 }
 
-/* -- making and aborting, by stream.c -- */
+static int create(struct sends *s, struct stream *st, char id[UPLOAD_ID_BYTES])
+{
+	struct making m = {{false, settle_doubt}, s, st};
+	if (!st->since_ns)
+		st->since_ns = clock_wall_ns();
+	int r = bucket_upload_create(s->flow->bucket, st->key, st->with_attrs ? &st->attrs : NULL, &m.doubt, id);
+	st->unsure = m.doubt.unsure;
+	st->late |= st->unsure;
+	send_answer(s, r, st->key);
+	return r;
+}
 
 int multipart_make(struct sends *s, struct stream *st)
 {
 	uint64_t at;
-	int r = st->unsure ? abort_unknown(s, st->key) : 0;
-	if (is_for_later(r)) {
+	int r = st->unsure ? settle_unknown(s, st) : 0;
+	if (stream_is_for_later(r)) {
 		send_answer(s, r, st->key);
 		return r;
 	}
-	st->unsure = false;
 	r = record_put(s, st, &at);
 	if (!r)
 		r = checkpoint_wait(s->flow->checkpoints, at, clock_ms() + COVER_MS);
@@ -133,12 +111,9 @@ int multipart_make(struct sends *s, struct stream *st)
 		return -ECANCELED; /* later, with no fault of its own */
 	}
 	char id[UPLOAD_ID_BYTES] = "";
-	r = bucket_upload_create(s->flow->bucket, st->key, st->with_attrs ? &st->attrs : NULL, id);
-	send_answer(s, r, st->key);
-	if (r) {
-		st->unsure = true;
+	r = create(s, st, id);
+	if (r)
 		return r;
-	}
 	memcpy(st->id, id, sizeof(id));
 	r = record_put(s, st, &at);
 	if (r)
@@ -146,15 +121,22 @@ int multipart_make(struct sends *s, struct stream *st)
 	return 0; /* with or without the record: the first one makes us look for it */
 }
 
+/* A create that was never answered may have taken effect since. */
+static int look_again(struct sends *s, struct stream *st)
+{
+	int r = st->late || st->unsure ? leftover_unknown(s, st->key, st->since_ns) : 0;
+	if (!r)
+		st->late = st->unsure = false;
+	return r;
+}
+
 /* Gives up after TRIES_MAX refusals: then the record stays, and the next start tries again. */
 int multipart_abort(struct sends *s, struct stream *st)
 {
-	int r = 0;
-	if (st->id[0])
-		r = bucket_upload_abort(s->flow->bucket, st->key, st->id);
-	else if (st->unsure)
-		r = abort_unknown(s, st->key);
-	if (is_for_later(r)) {
+	int r = st->id[0] ? bucket_upload_abort(s->flow->bucket, st->key, st->id) : 0;
+	if (!r)
+		r = look_again(s, st);
+	if (stream_is_for_later(r)) {
 		send_answer(s, r, st->key);
 		if (++st->tries < TRIES_MAX)
 			return r;
@@ -164,7 +146,7 @@ int multipart_abort(struct sends *s, struct stream *st)
 			 "why=%s", st->key, strerror(-r), bucket_why());
 		return 0;
 	}
-	r = record_delete(s, st->blob);
+	r = multipart_record_delete(s, st->blob);
 	if (r)
 		send_index_failed(s, r);
 	return 0;
@@ -205,7 +187,7 @@ static struct stream *own_locked(struct sends *s, const struct put_job *job, str
 	if (st && (st->owned || st->broken))
 		return NULL;
 	if (!st) {
-		if (!multipart_clean_locked(s))
+		if (!leftover_none_locked(s))
 			return NULL;
 		st = *fresh;
 		*fresh = NULL;
@@ -324,11 +306,24 @@ int multipart_put(struct sends *s, struct put_job *job, struct open_blob *open, 
 		job->bucket_failed = r != 0;
 		send_answer(s, r, st->key);
 	}
-	if (r)
+	if (r) {
 		let_go(s, st, r);
-	else
-		job->done = st;
-	return r;
+		return r;
+	}
+	if (look_again(s, st))
+		log_debug("send: whether an upload is left is seen at the next start key=%s", st->key);
+	job->done = st;
+	return 0;
+}
+
+int multipart_settle(struct txn *txn, const struct stream *done)
+{
+	struct upload_record record = {.blob = done->blob, .since_ns = done->since_ns};
+	int r = uploads_delete(txn, done->blob);
+	if (r)
+		return r == -ENOENT ? 0 : r;
+	memcpy(record.key, done->key, sizeof(record.key));
+	return done->late ? uploads_put(txn, &record) : 0;
 }
 
 void multipart_done(struct sends *s, struct put_job *job)
@@ -344,72 +339,10 @@ void multipart_done(struct sends *s, struct put_job *job)
 	stream_free(&st);
 }
 
-/* -- what an earlier process left -- */
-
-static int note_leftover(void *arg, const struct upload_record *record)
-{
-	struct sends *s = arg;
-	struct leftover *left = calloc(1, sizeof(*left));
-	if (!left)
-		return -ENOMEM;
-	left->record = *record;
-	lock_take(&s->lock);
-	list_append(&s->locked.leftovers, &left->link);
-	lock_drop(&s->lock);
-	return 0;
-}
-
-int multipart_leftovers(struct sends *s)
-{
-	AUTO_ABORT struct txn *txn = NULL;
-	int r = txn_begin_read(s->flow->index, &txn);
-	return r ? r : uploads_each(txn, note_leftover, s);
-}
-
-bool multipart_clean_locked(const struct sends *s)
-{
-	return list_empty(&s->locked.leftovers) && !s->locked.leftovers_running;
-}
-
-bool multipart_leftover_locked(struct sends *s, struct stream_task *out)
-{
-	struct list *l = list_shift(&s->locked.leftovers);
-	if (!l)
-		return false;
-	out->kind = TASK_LEFTOVER;
-	out->leftover = container_of(l, struct leftover, link);
-	s->locked.leftovers_running++;
-	return true;
-}
-
-void multipart_leftover_run(struct sends *s, struct leftover *left)
-{
-	const struct upload_record *record = &left->record;
-	int r = record->id[0] ? bucket_upload_abort(s->flow->bucket, record->key, record->id)
-			      : abort_unknown(s, record->key);
-	bool later = is_for_later(r) && ++left->tries < TRIES_MAX;
-	if (is_for_later(r))
-		send_answer(s, r, record->key);
-	if (!later && r) /* a refusal of this must not stop everything else: the record stays for the next start */
-		log_warn("send: an earlier upload cannot be aborted key=%s error=%s why=%s", record->key,
-			 strerror(-r), bucket_why());
-	else if (!r)
-		r = record_delete(s, record->blob);
-	lock_take(&s->lock);
-	s->locked.leftovers_running--;
-	if (later)
-		list_append(&s->locked.leftovers, &left->link);
-	send_again_locked(s);
-	lock_drop(&s->lock);
-	if (!later)
-		free(left);
-}
-
 void multipart_close(struct sends *s)
 {
 	struct list *l;
-	while ((l = list_shift(&s->locked.leftovers)))
-		free(container_of(l, struct leftover, link));
+	leftover_close(s);
 	while ((l = list_shift(&s->locked.streams))) {
 		struct stream *st = container_of(l, struct stream, link);
 		stream_free(&st);

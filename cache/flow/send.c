@@ -115,7 +115,7 @@ int sends_start(struct sends *s)
 {
 	if (s->flow->config.read_only)
 		return 0;
-	int r = multipart_leftovers(s);
+	int r = leftover_read(s);
 	for (unsigned i = 0; r == 0 && i < s->flow->config.uploads; i++) {
 		r = thread_start(&s->threads[i], "send", run, s);
 		if (!r)

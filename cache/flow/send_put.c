@@ -381,11 +381,7 @@ static int settle_in(struct txn *txn, const struct put_job *job, const struct ob
 		if (!r && wanted)
 			r = settle_wish(txn, job, now, &record);
 	}
-	if (!r && job->done) {
-		r = uploads_delete(txn, job->done->blob);
-		r = r == -ENOENT ? 0 : r;
-	}
-	return r;
+	return r || !job->done ? r : multipart_settle(txn, job->done);
 }
 
 static int settle_txn(struct sends *s, const struct put_job *job, const struct object *object,

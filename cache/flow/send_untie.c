@@ -12,13 +12,14 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include "cache/base/clock.h"
 #include "cache/base/log.h"
 #include "checkpoint.h"
 #include "fill.h"
 #include "send_internal.h"
 #include "want.h"
 
-enum { RING_MAX = 10000 };
+enum { RING_MAX = 10000, REST_MS = 20, REST_MS_MAX = 5000 };
 
 /* One step. 0 and *next, or -ENOENT: it ends here. */
 static int step(struct txn *txn, uint64_t holder, struct pending_record *next)
@@ -95,21 +96,33 @@ static int take_along_locked(struct node *node, const char *key)
 	return r;
 }
 
-static int take_along(struct node *node, const char *key)
+/* A fill answers as soon as the bytes are there, and says so in the record when it comes to rest. */
+static bool rest(struct sends *s)
 {
-	int r = -EAGAIN;
-	for (unsigned tries = 0; r == -EAGAIN && tries < 3; tries++) {
+	lock_take(&s->lock);
+	if (!s->locked.stop)
+		wakeup_wait_until(&s->work, &s->lock, clock_ms() + REST_MS);
+	bool stop = s->locked.stop;
+	lock_drop(&s->lock);
+	return !stop;
+}
+
+static int take_along(struct sends *s, struct node *node, const char *key)
+{
+	int64_t until_ms = clock_ms() + REST_MS_MAX;
+	for (;;) {
 		lock_take(&node->lock);
-		r = take_along_locked(node, key);
+		int r = take_along_locked(node, key);
 		uint64_t size = node->locked.published_size;
 		lock_drop(&node->lock);
-		if (r != -EAGAIN)
-			break;
-		int error = fill_wait_for(node->flow->fills, node, 0, size);
-		if (error && error != -ESTALE)
-			return error;
+		if (r != -EAGAIN || clock_ms() >= until_ms)
+			return r;
+		r = fill_wait_for(s->flow->fills, node, 0, size);
+		if (r && r != -ESTALE)
+			return r;
+		if (!rest(s))
+			return -ECANCELED;
 	}
-	return r;
 }
 
 void send_untie(struct sends *s, const char *key)
@@ -125,10 +138,12 @@ void send_untie(struct sends *s, const char *key)
 	}
 	if (!knot || node_get(s->flow->nodes, record.holds, &node))
 		return;
-	r = take_along(node, key);
+	r = take_along(s, node, key);
 	node_put(&node);
 	checkpoint_kick(s->flow->checkpoints);
-	if (r == 0 || r == -ECANCELED)
+	if (r == -EAGAIN) /* no failure: it is not at rest yet */
+		send_kick(s);
+	if (r == 0 || r == -ECANCELED || r == -EAGAIN)
 		return;
 	send_log_failure(s, key, r, "it must be fetched before another file takes its place");
 	send_put_off(s, key, &record);

@@ -151,7 +151,7 @@ bool stream_task_locked(struct sends *s, struct stream *only, struct stream_task
 {
 	if (only)
 		return take_locked(s, only, out);
-	if (multipart_leftover_locked(s, out))
+	if (leftover_task_locked(s, out))
 		return true;
 	for (struct list *l = s->locked.streams.next; l != &s->locked.streams; l = l->next)
 		if (take_locked(s, container_of(l, struct stream, link), out))
@@ -240,7 +240,7 @@ static void run_abort(struct sends *s, struct stream *st)
 void stream_run(struct sends *s, const struct stream_task *task)
 {
 	if (task->kind == TASK_LEFTOVER)
-		multipart_leftover_run(s, task->leftover);
+		leftover_run(s, task->leftover);
 	else if (task->kind == TASK_MAKE)
 		run_make(s, task->stream);
 	else if (task->kind == TASK_ABORT)
@@ -258,7 +258,7 @@ static bool may_begin(struct sends *s, uint64_t blob)
 	for (struct list *l = s->locked.streams.next; l != &s->locked.streams; l = l->next)
 		count++;
 	bool may = count < STREAMS_MAX && s->locked.mode == SEND_RUNS && !s->locked.stop &&
-		   multipart_clean_locked(s) && !stream_find_locked(s, blob);
+		   leftover_none_locked(s) && !stream_find_locked(s, blob);
 	lock_drop(&s->lock);
 	return may;
 }

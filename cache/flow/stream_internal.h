@@ -1,4 +1,5 @@
-/* Multipart uploads, between send*.c and stream.c (their parts) and multipart.c (how they begin and end). */
+/* Multipart uploads, between send*.c and stream.c (their parts), multipart.c (how they begin and end) and leftover.c
+ * (those that nobody knows any more). */
 #ifndef TOOTFS_STREAM_INTERNAL_H
 #define TOOTFS_STREAM_INTERNAL_H
 
@@ -23,14 +24,16 @@ struct stream {
 	bool with_attrs;
 	struct object_attrs attrs;
 	char key[KEY_BYTES_MAX + 1];
-	/* by whoever makes the upload; then fixed */
-	char id[UPLOAD_ID_BYTES];
+	/* by whoever makes, completes or aborts the upload */
+	char id[UPLOAD_ID_BYTES]; /* fixed once it is made */
+	int64_t since_ns; /* when it was asked for */
+	bool unsure;      /* the answer to a create was lost: there may be an upload whose id is not known */
+	bool late;        /* it was so at a time: a look is due when the upload ends */
 	/* sends.lock */
 	enum { STREAM_NEW, STREAM_MAKING, STREAM_MADE, STREAM_ABORTING } state;
 	bool owned;    /* a worker is finishing it as the PUT of a version */
 	bool broken;   /* to be aborted when nobody works on it */
 	bool sealed;   /* end is the end of the object */
-	bool unsure;   /* the answer to a create was lost: there may be an upload whose id is not known */
 	uint64_t end;  /* [0, end) does not change any more */
 	unsigned running, fails, tries; /* tries: to abort it */
 	int error;     /* why it is broken */
@@ -62,10 +65,22 @@ int multipart_put(struct sends *s, struct put_job *job, struct open_blob *open,
 void multipart_done(struct sends *s, struct put_job *job); /* after the settling */
 int multipart_make(struct sends *s, struct stream *st) MUST_CHECK;
 int multipart_abort(struct sends *s, struct stream *st) MUST_CHECK;
-int multipart_leftovers(struct sends *s) MUST_CHECK; /* reads the table of uploads */
-bool multipart_leftover_locked(struct sends *s, struct stream_task *out) REQUIRES(&s->lock);
-void multipart_leftover_run(struct sends *s, struct leftover *left);
-bool multipart_clean_locked(const struct sends *s) REQUIRES(&s->lock);
+int multipart_settle(struct txn *txn, const struct stream *done) MUST_CHECK; /* the record of a completed upload */
+int multipart_record_delete(struct sends *s, uint64_t blob) MUST_CHECK;
 void multipart_close(struct sends *s);
+/* The bucket is out of reach: later. Any other refusal of an abort must not stop what matters more. */
+static inline bool stream_is_for_later(int error)
+{
+	return error == -EHOSTDOWN || error == -ECANCELED;
+}
+
+/* -- leftover.c -- */
+int leftover_read(struct sends *s) MUST_CHECK; /* the table of uploads, at the start */
+bool leftover_none_locked(const struct sends *s) REQUIRES(&s->lock);
+bool leftover_task_locked(struct sends *s, struct stream_task *out) REQUIRES(&s->lock);
+void leftover_run(struct sends *s, struct leftover *left);
+/* Aborts the key's uploads that are not known and may be ours: asked for since then, wall clock. */
+int leftover_unknown(struct sends *s, const char *key, int64_t since_ns) MUST_CHECK;
+void leftover_close(struct sends *s);
 
 #endif

@@ -186,6 +186,15 @@ size_t store_objects(struct store *s)
 	return length_of(s, &s->locked.objects);
 }
 
+void store_upload(struct store *s, const char *key, int64_t initiated_ns)
+{
+	char id[32];
+	lock_take(&s->lock);
+	snprintf(id, sizeof(id), "foreign-%llu", (unsigned long long)++s->locked.serial);
+	store_make(&s->locked.uploads, key, id)->object.mtime_ns = initiated_ns;
+	lock_drop(&s->lock);
+}
+
 size_t store_uploads(struct store *s)
 {
 	return length_of(s, &s->locked.uploads);

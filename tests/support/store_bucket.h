@@ -22,6 +22,10 @@ void store_free(struct store **s);
 struct store_knobs {
 	unsigned delay_us;    /* a request takes a random time up to this before its effect, and after it */
 	unsigned fail, lose;  /* of 1,000 requests so many fail before their effect, and after it, with EHOSTDOWN */
+	bool again;           /* … which the door repeats */
+	enum bucket_op lost_op; /* of these requests the next so many are lost after their effect */
+	unsigned lost_count;
+	bool late;            /* a create whose answer is lost takes effect only after the next list of uploads */
 	int probe_error;      /* of bucket_probe() */
 	bool no_if_match;     /* conditions are not looked at, as some servers do it */
 	const char *poison;   /* a batch of deletes with this key is refused as a whole (EINVAL) */
@@ -44,6 +48,7 @@ void store_remove(struct store *s, const char *key);
 bool store_get(struct store *s, const char *key, struct buf *bytes, struct object *object);
 size_t store_objects(struct store *s);
 size_t store_uploads(struct store *s);
+void store_upload(struct store *s, const char *key, int64_t initiated_ns); /* by somebody else */
 typedef void store_visit(void *arg, const char *key, const void *bytes, size_t length);
 void store_each(struct store *s, store_visit *visit, void *arg);
 

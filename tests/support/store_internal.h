@@ -29,7 +29,7 @@ struct store {
 		struct store_knobs knobs;
 		uint64_t random, serial;
 		bool stopped, gated;
-		char gate_key[KEY_BYTES_MAX + 1];
+		char gate_key[KEY_BYTES_MAX + 1], late_key[KEY_BYTES_MAX + 1];
 		unsigned at_gate, under_way, busiest, overlaps, calls[BUCKET_OPS];
 		const char *busy[BUSY_MAX];
 		unsigned busy_count;

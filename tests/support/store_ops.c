@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include "cache/base/clock.h"
 #include "store_internal.h"
 
 #define NO_ANALYSIS TSA(no_thread_safety_analysis) /* the lock is held from enter() to leave() */
@@ -101,8 +102,12 @@ NO_ANALYSIS static int enter(struct request *r)
 	if (error)
 		return fault_set(error, false, "judged");
 	if (roll(s, 1000) < s->locked.knobs.fail)
-		return fault_set(-EHOSTDOWN, false, "it did not arrive");
+		return fault_set(-EHOSTDOWN, s->locked.knobs.again, "it did not arrive");
 	r->lost = roll(s, 1000) < s->locked.knobs.lose;
+	if (s->locked.knobs.lost_count && r->op == s->locked.knobs.lost_op) {
+		s->locked.knobs.lost_count--;
+		r->lost = true;
+	}
 	return 0;
 }
 
@@ -113,8 +118,9 @@ NO_ANALYSIS static int leave(struct request *r, int result)
 	if (r->changes && r->counted)
 		unmark_busy(r);
 	s->locked.under_way -= r->counted;
+	bool again = s->locked.knobs.again;
 	lock_drop(&s->lock);
-	return result == 0 && r->lost ? fault_set(-EHOSTDOWN, false, "the answer was lost") : result;
+	return result == 0 && r->lost ? fault_set(-EHOSTDOWN, again, "the answer was lost") : result;
 }
 
 static bool refuses(const struct store *s, const struct stored *o, const char *etag)
@@ -281,9 +287,12 @@ static int op_upload_create(void *self, const char *key, const struct object_att
 	struct store *s = self;
 	struct request r = {s, BUCKET_UPLOAD_CREATE, &key, 1, false, false, false};
 	int result = enter(&r);
-	if (!result) {
+	if (!result && r.lost && s->locked.knobs.late) {
+		snprintf(s->locked.late_key, sizeof(s->locked.late_key), "%s", key);
+	} else if (!result) {
 		snprintf(id, UPLOAD_ID_BYTES, "upload-%llu", (unsigned long long)++s->locked.serial);
 		struct stored *o = store_make(&s->locked.uploads, key, id);
+		o->object.mtime_ns = clock_wall_ns();
 		if (attrs)
 			o->object.attrs = *attrs;
 	}
@@ -372,7 +381,11 @@ static int op_upload_list(void *self, const char *key, upload_visit *visit, void
 	int result = enter(&r);
 	for (const struct stored *o = s->locked.uploads; !result && o; o = o->next)
 		if (!strcmp(o->key, key))
-			result = visit(arg, o->id, 0);
+			result = visit(arg, o->id, o->object.mtime_ns);
+	if (!result && s->locked.late_key[0]) {
+		store_make(&s->locked.uploads, s->locked.late_key, "late")->object.mtime_ns = clock_wall_ns();
+		s->locked.late_key[0] = '\0';
+	}
 	return leave(&r, result);
 }
 

@@ -603,7 +603,7 @@ static void strange_answers_are_caught(void **state)
 	assert_int_equal(bucket_list(bucket, &q, &page), 0);
 	list_page_destroy(&page);
 	script.head_result = 2; /* an upload without an id */
-	assert_int_equal(bucket_upload_create(bucket, "key", NULL, id), -EPROTO);
+	assert_int_equal(bucket_upload_create(bucket, "key", NULL, NULL, id), -EPROTO);
 	finish();
 }
 

@@ -373,8 +373,8 @@ static void uploads_become_objects(void **state)
 	char *list;
 
 	(void)state;
-	assert_int_equal(bucket_upload_create(bucket, "v/\nkey", &attrs, id), 0);
-	assert_int_equal(bucket_upload_create(bucket, "other", NULL, other), 0);
+	assert_int_equal(bucket_upload_create(bucket, "v/\nkey", &attrs, NULL, id), 0);
+	assert_int_equal(bucket_upload_create(bucket, "other", NULL, NULL, other), 0);
 	assert_int_equal(part("v/\nkey", id, 1, "one", &parts[0]), 0);
 	assert_int_equal(part("v/\nkey", id, 7, "wrong", &parts[2]), 0);
 	assert_int_equal(part("v/\nkey", id, 7, "three", &parts[2]), 0);
@@ -417,7 +417,7 @@ static void an_upload_is_not_what_it_seems(void **state)
 	(void)state;
 	/* An older object of the same length is not what the lost upload made. */
 	assert_int_equal(put("k", "sixsix", NULL), 0);
-	assert_int_equal(bucket_upload_create(bucket, "k", NULL, id), 0);
+	assert_int_equal(bucket_upload_create(bucket, "k", NULL, NULL, id), 0);
 	assert_int_equal(part("k", id, 1, "new", &parts[0]), 0);
 	assert_int_equal(part("k", id, 2, "new", &parts[1]), 0);
 	strcpy(parts[1].etag, parts[0].etag);
@@ -435,7 +435,7 @@ static void half_an_upload_is_removed(void **state)
 	struct part sent;
 
 	(void)state;
-	assert_int_equal(bucket_upload_create(bucket, "k", NULL, id), 0);
+	assert_int_equal(bucket_upload_create(bucket, "k", NULL, NULL, id), 0);
 	assert_int_equal(part("k", id, 1, "new", &sent), 0);
 	snprintf(key_file, sizeof(key_file), ".tootfs-tmp/upload-%s/key", id);
 	assert_int_equal(unlink(path_of(key_file)), 0);
@@ -456,7 +456,7 @@ static void the_temporary_folder_may_vanish(void **state)
 	assert_int_equal(rmdir(path_of(".tootfs-tmp")), 0);
 	assert_int_equal(put("a", "2", NULL), 0);
 	assert_int_equal(rmdir(path_of(".tootfs-tmp")), 0);
-	assert_int_equal(bucket_upload_create(bucket, "b", NULL, id), 0);
+	assert_int_equal(bucket_upload_create(bucket, "b", NULL, NULL, id), 0);
 }
 
 /* -- races -- */

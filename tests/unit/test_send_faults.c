@@ -67,6 +67,27 @@ static void test_one_key_refused(void **state)
 	drain();
 }
 
+/* The content that is taken along is fetched first, and the bytes are there before the fill is at rest: that is no
+ * failure, neither of the key nor of those who wait for it. */
+static void test_slow_knot(void **state)
+{
+	(void)state;
+	send_rig_start(&rig);
+	for (int round = 0; round < 3; round++) {
+		put("a", "one");
+		put("b", "two");
+		drain();
+		assert_true(send_rig_evict(&rig, "a") && send_rig_evict(&rig, "b"));
+		set(&(struct store_knobs){.delay_us = 400000});
+		ok(send_rig_rename(&rig, "a", "b", RENAME_EXCHANGE));
+		drain();
+		set(&(struct store_knobs){.delay_us = 0});
+		expect_object("a", "two");
+		expect_object("b", "one");
+	}
+	assert_int_equal(stats().failures, 0);
+}
+
 /* A retry comes by itself. */
 static void test_retry(void **state)
 {
@@ -370,7 +391,7 @@ static void test_rest(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(copy_falls_back), TEST(one_key_refused), TEST(retry), TEST(removes),
+		TEST(copy_falls_back), TEST(one_key_refused), TEST(retry), TEST(slow_knot), TEST(removes),
 		TEST(poisoned_batch), TEST(refused), TEST(refused_but_probed), TEST(no_bucket),
 		TEST(down), TEST(poison), TEST(remove_after_a_lost_answer), TEST(wait),
 		TEST(wait_goes_first), TEST(stop_is_soon), TEST(rest),

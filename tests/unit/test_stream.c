@@ -487,9 +487,9 @@ static void test_leftovers(void **state)
 	char id[UPLOAD_ID_BYTES], unknown[UPLOAD_ID_BYTES], others[UPLOAD_ID_BYTES];
 	send_rig_start(&rig);
 	b = rig.cache.flow.bucket;
-	ok(bucket_upload_create(b, "known", NULL, id));
-	ok(bucket_upload_create(b, "unknown", NULL, unknown));
-	ok(bucket_upload_create(b, "others", NULL, others));
+	ok(bucket_upload_create(b, "known", NULL, NULL, id));
+	ok(bucket_upload_create(b, "unknown", NULL, NULL, unknown));
+	ok(bucket_upload_create(b, "others", NULL, NULL, others));
 	leave_record(900, "known", id);
 	leave_record(901, "unknown", "");
 	leave_record(902, "gone", "no-such-upload");
