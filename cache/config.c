@@ -77,6 +77,9 @@ static const struct config_row rows[] = {
 	{{"checksum", CONFIG_CHOICE, "none", "none|sha256",
 	  "sha256: have the server check and keep a checksum of each object; not every server can"},
 	 MEMBER(BOOL, bucket.checksum_sha256), 0, 1, false},
+	{{"verify", CONFIG_CHOICE, "auto", "off|auto",
+	  "check what is downloaded against the ETag where it is an MD5, and against the stored checksum; off: do not"},
+	 MEMBER(BOOL, bucket.verify), 0, 1, false},
 
 	/* files that came from the bucket */
 	{{"uid", CONFIG_NUMBER, NULL, "a number up to 4294967294",
@@ -294,7 +297,8 @@ static int folder_check(const struct cache_config *c, struct buf *why)
 {
 	static const char *const of_servers[] = {
 	    "endpoint", "region",	 "path_style", "env_file",    "credentials",
-	    "profile",	"storage_class", "sse",	       "sse_kms_key", "checksum"};
+	    "profile",	"storage_class", "sse",	       "sse_kms_key", "checksum",
+	    "verify"};
 	const char *folder = c->bucket.spec + strlen("file://");
 
 	for (size_t i = 0; i < sizeof(of_servers) / sizeof(of_servers[0]); i++)

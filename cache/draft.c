@@ -14,6 +14,7 @@
 #include "cache/base/log.h"
 #include "cache/flow/checkpoint.h"
 #include "cache/flow/evict.h"
+#include "cache/flow/fill.h"
 #include "cache/flow/send.h"
 #include "cache/flow/want.h"
 #include "cache/index/ages.h"
@@ -97,10 +98,10 @@ static int append_locked(struct node *node, uint64_t end, struct draft_room *roo
 	return 0;
 }
 
-/* Is the published content here as a whole, so that it can be cloned or appended to? */
+/* Is the published content here as a whole and right, so that it can be cloned or appended to? */
 static bool is_whole_locked(const struct node *node)
 {
-	return node_covers_locked(node, 0, node->locked.size);
+	return node_covers_locked(node, 0, node->locked.size) && fill_proved_locked(node);
 }
 
 int draft_prepare_locked(struct node *node, uint64_t offset, uint64_t end, struct draft_room *room)

@@ -1,12 +1,10 @@
 /* The bucket: objects far away, behind one checked door.
  *
- * Calls block; concurrency is the number of callers. Every call checks its arguments, counts, traces
- * and retries (exponential back-off with full jitter, Retry-After honoured, until the deadline) and
- * checks the result. A circuit breaker makes a dead endpoint cost one probe. Thread-safe; no lock is
- * held while the network is waited for.
+ * Calls block; concurrency is the number of callers. Every call checks its arguments, counts, traces and retries
+ * (exponential back-off with full jitter, Retry-After honoured, until the deadline) and checks the result. A circuit
+ * breaker makes a dead endpoint cost one probe. Thread-safe; no lock is held while the network is waited for.
  *
- * Keys are paths below the mount point (base/key.h); the prefix of s3://NAME/PREFIX is added and
- * taken off behind this door.
+ * Keys are paths below the mount point (base/key.h); the prefix of s3://NAME/PREFIX is added and taken off behind it.
  *
  * Errors (never anything else):
  *   -ENOENT     no such key (404 NoSuchKey; also 403 for a read where the credentials lack ListBucket)
@@ -28,6 +26,7 @@
 #include <stdint.h>
 #include "cache/base/err.h"
 #include "cache/base/key.h"
+#include "sum.h"
 
 enum { ETAG_BYTES = 128, UPLOAD_ID_BYTES = 1024 };
 
@@ -44,6 +43,7 @@ struct object {
 	int64_t mtime_ns;       /* Last-Modified */
 	char etag[ETAG_BYTES];  /* without quotes; "" when the answer had none */
 	struct object_attrs attrs;
+	struct sum sum; /* of all of its bytes, as far as an answer told it; not in lists */
 };
 
 struct bucket;
@@ -62,7 +62,7 @@ struct bucket_config {
 	const char *rules;                 /* a rules file (headers.h) */
 	bool attrs_object;                 /* send x-amz-meta-* with every object */
 	const char *storage_class, *sse, *sse_kms_key;
-	bool checksum_sha256;
+	bool checksum_sha256, verify; /* verify: say what an object's bytes must come to (object.sum) */
 	int64_t io_timeout_ms;             /* deadline of one call with its retries */
 	int connections_max;
 	const char *user_agent;

@@ -7,6 +7,7 @@
 #define TOOTFS_BUCKET_OPS_H
 
 #include "bucket.h"
+#include "etags.h"
 
 struct bucket_ops {
 	int (*start)(void *self);
@@ -48,6 +49,7 @@ struct bucket_impl {
 	void *self;
 	char *identity;
 	size_t key_bytes_max;
+	struct etags *etags; /* self's; NULL = its objects have no sums */
 };
 /* The door over an implementation of the caller's; takes impl over, also on an error. */
 int bucket_open_over(const struct bucket_config *config, struct bucket_impl *impl,

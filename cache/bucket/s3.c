@@ -53,6 +53,7 @@ static void s3_close(void *self)
 	if (s->credentials)
 		credentials_close(&s->credentials);
 	headers_close(&s->locked.headers);
+	etags_destroy(&s->etags);
 	lock_destroy(&s->lock);
 	explicit_bzero(&s->locked.key, sizeof(s->locked.key));
 	free(s);
@@ -174,6 +175,8 @@ int s3_bucket_open(const struct bucket_config *config, struct bucket_impl *out)
 	lock_init(&s->lock);
 	s->config = *config;
 	s->checksum_sha256 = config->checksum_sha256;
+	s->verify = config->verify;
+	etags_init(&s->etags, s->verify);
 	s->attrs_object = config->attrs_object;
 	s->io_timeout_ms = config->io_timeout_ms > 0 ? config->io_timeout_ms : IO_TIMEOUT_MS;
 	s->copy_bytes_max = S3_COPY_BYTES_MAX;
@@ -190,6 +193,7 @@ int s3_bucket_open(const struct bucket_config *config, struct bucket_impl *out)
 	}
 	out->ops = &ops;
 	out->self = s;
+	out->etags = &s->etags;
 	out->key_bytes_max = KEY_BYTES_MAX - strlen(s->place.prefix);
 	return 0;
 }

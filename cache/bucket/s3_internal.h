@@ -1,13 +1,15 @@
 /* Between the files of the S3 client (s3*.c); for no one else.
  *
  * s3.c open, close, probe; s3_request.c one signed request; s3_fault.c what an answer means;
- * s3_read.c get, head, list; s3_write.c put, copy; s3_upload.c multipart; s3_delete.c delete;
+ * s3_read.c get, head, list; s3_write.c put, copy; s3_stored.c what a put left there; s3_upload.c multipart;
+ * s3_delete.c delete;
  * and the pure ones: s3_place.c addresses, s3_xml.c answers, s3_text.c header values. */
 #ifndef TOOTFS_S3_INTERNAL_H
 #define TOOTFS_S3_INTERNAL_H
 
 #include <time.h>
 #include "cache/base/lock.h"
+#include "etags.h"
 #include "headers.h"
 #include "http.h"
 #include "ops.h"
@@ -29,7 +31,8 @@ struct s3 {
 	struct credential_source *credentials;
 	struct bucket_config config; /* its strings are the caller's; for a reload */
 	struct place found;	     /* what the env file or the profile said at the start */
-	bool checksum_sha256, attrs_object;
+	bool checksum_sha256, attrs_object, verify;
+	struct etags etags;
 	int64_t io_timeout_ms;
 	uint64_t copy_bytes_max, copy_part_bytes; /* fields so that a test can lower them */
 
@@ -52,6 +55,7 @@ struct s3_request {
 	struct sigv4_header headers[S3_HEADERS_MAX]; /* values are malloc'ed */
 	size_t headers_count;
 	char payload[S3_SHA256_TEXT];
+	struct sum *md5; /* or NULL; s3_request_file fills it too */
 	struct exchange x;
 	int64_t patience_ms; /* what the server may need beyond the usual */
 	struct s3_error error;
@@ -98,6 +102,17 @@ int s3_upload_complete(void *self, const char *key, const char *id, const struct
 		       size_t count, struct object *out);
 int s3_upload_abort(void *self, const char *key, const char *id);
 int s3_upload_list(void *self, const char *key, upload_visit *visit, void *arg);
+
+/* What the bytes of the answer's object must come to, where its headers tell it. whole: they are about all of it. */
+void s3_read_sum(const struct s3 *s, const struct exchange *x, bool whole, struct sum *out);
+/* After a PUT of these bytes: is its ETag what they come to? Where not, what the bucket holds is read back. -EPROTO
+ * (again): it holds something else. */
+struct s3_sent {
+	const char *key;
+	struct sum md5; /* SUM_NONE: nothing is compared */
+	unsigned char sha256[32];
+};
+int s3_stored_check(struct s3_request *q, const struct s3_sent *sent, const struct object *made) MUST_CHECK;
 
 /* The headers that an object is stored with, for put, copy and upload_create. */
 void s3_write_headers(struct s3_request *q, const char *key, const struct object_attrs *attrs);

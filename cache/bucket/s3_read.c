@@ -54,6 +54,26 @@ static void read_object(const struct exchange *x, struct object *out)
 	read_attrs(x, &out->attrs);
 }
 
+/* The ETag of what is encrypted with KMS or a customer's key is no MD5, and the answer says that it is. */
+void s3_read_sum(const struct s3 *s, const struct exchange *x, bool whole, struct sum *out)
+{
+	const char *sha256 = exchange_header(x, "x-amz-checksum-sha256"), *etag = exchange_header(x, "etag");
+	const char *sse = exchange_header(x, "x-amz-server-side-encryption");
+	char plain[ETAG_BYTES] = "";
+
+	memset(out, 0, sizeof(*out));
+	if (!s->verify)
+		return;
+	if (whole && sha256)
+		sum_of_sha256(out, sha256);
+	if (out->kind != SUM_NONE || !etags_in_use(&s->etags) || (sse && strcmp(sse, "AES256") != 0) ||
+	    exchange_header(x, "x-amz-server-side-encryption-customer-algorithm"))
+		return;
+	if (etag)
+		s3_text_etag(plain, etag);
+	sum_of_etag(out, plain);
+}
+
 static int read_length(const struct exchange *x, uint64_t *out)
 {
 	const char *length = exchange_header(x, "content-length");
@@ -272,6 +292,8 @@ static int on_begin(void *arg, struct exchange *x)
 	error = x->status == 206 ? fit_part(r, x) : fit_whole(r, x);
 	if (error)
 		return error;
+	/* That of a range may be a part's. */
+	s3_read_sum(r->s, x, r->left == r->object.size_bytes, &r->object.sum);
 	x->deadline_ms = s3_request_deadline(r->s, r->skip + r->left);
 	r->begun = true;
 	error = r->request->sink->begin(r->request->sink, &r->object);
@@ -337,6 +359,8 @@ int s3_get(void *self, const struct get_request *request)
 		s3_request_headerf(&q, "range", "bytes=%llu-", (unsigned long long)request->offset);
 	if (request->etag && *request->etag)
 		s3_request_headerf(&q, "if-match", "\"%s\"", request->etag);
+	if (s->checksum_sha256 && s->verify)
+		s3_request_header(&q, "x-amz-checksum-mode", "ENABLED");
 	q.x.begin = on_begin;
 	q.x.take = on_take;
 	q.x.arg = &r;
@@ -372,6 +396,7 @@ int s3_head(void *self, const char *key, struct object *out)
 	r = s3_request_run(&q);
 	if (r == 0) {
 		read_object(&q.x, out);
+		s3_read_sum(s, &q.x, true, &out->sum);
 		if (read_length(&q.x, &out->size_bytes))
 			r = s3_fault_broken(&q, "there is no usable Content-Length");
 	} else if (q.x.status >= 300 && !fault_of_thread()->again) {

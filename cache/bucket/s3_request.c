@@ -47,11 +47,14 @@ static bool is_wanted(const char *name)
 	    "location",
 	    "retry-after",
 	    "x-amz-bucket-region",
+	    "x-amz-checksum-sha256",
 	    "x-amz-meta-gid",
 	    "x-amz-meta-mode",
 	    "x-amz-meta-mtime",
 	    "x-amz-meta-uid",
 	    "x-amz-request-id",
+	    "x-amz-server-side-encryption",
+	    "x-amz-server-side-encryption-customer-algorithm",
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -145,7 +148,8 @@ int s3_request_body(struct s3_request *q, const void *body, size_t length)
 	return 0;
 }
 
-static int hash_file(EVP_MD_CTX *md, int fd, uint64_t offset, uint64_t length)
+/* md5 NULL = not that one. */
+static int hash_file(EVP_MD_CTX *md, EVP_MD_CTX *md5, int fd, uint64_t offset, uint64_t length)
 {
 	AUTO_FREE char *bytes = malloc(HASH_STEP);
 
@@ -159,7 +163,8 @@ static int hash_file(EVP_MD_CTX *md, int fd, uint64_t offset, uint64_t length)
 			continue;
 		if (got <= 0)
 			return got < 0 ? -errno : -EIO;
-		if (EVP_DigestUpdate(md, bytes, (size_t)got) != 1)
+		if (EVP_DigestUpdate(md, bytes, (size_t)got) != 1 ||
+		    (md5 && EVP_DigestUpdate(md5, bytes, (size_t)got) != 1))
 			return -ENOMEM;
 		offset += (uint64_t)got;
 		length -= (uint64_t)got;
@@ -170,14 +175,20 @@ static int hash_file(EVP_MD_CTX *md, int fd, uint64_t offset, uint64_t length)
 int s3_request_file(struct s3_request *q, int fd, uint64_t offset, uint64_t length,
 		    unsigned char sha256[32])
 {
-	EVP_MD_CTX *md = EVP_MD_CTX_new();
+	EVP_MD_CTX *md = EVP_MD_CTX_new(), *md5 = q->md5 ? EVP_MD_CTX_new() : NULL;
+	bool with_md5 = md5 && EVP_DigestInit_ex(md5, EVP_md5(), NULL) == 1;
 	int r = -ENOMEM;
 
 	if (md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1)
-		r = hash_file(md, fd, offset, length);
+		r = hash_file(md, with_md5 ? md5 : NULL, fd, offset, length);
 	if (r == 0 && EVP_DigestFinal_ex(md, sha256, NULL) != 1)
 		r = -ENOMEM;
+	if (q->md5)
+		*q->md5 = (struct sum){.kind = SUM_NONE};
+	if (r == 0 && with_md5 && EVP_DigestFinal_ex(md5, q->md5->bytes, NULL) == 1)
+		q->md5->kind = SUM_MD5;
 	EVP_MD_CTX_free(md);
+	EVP_MD_CTX_free(md5);
 	if (r)
 		return fault_set(r, false, "the file to send could not be read to its end: %s",
 				 strerror(-r));

@@ -4,6 +4,8 @@
  * changed in between, or a bit on the way, the server answers XAmzContentSHA256Mismatch and stores
  * nothing.
  *
+ * What it did store is compared with its ETag (s3_stored.c).
+ *
  * A copy names its headers anew (REPLACE): they follow from the key, and the key has changed. Its
  * answer is 200 as soon as the server begins, so success is what the body says. */
 #include "s3_internal.h"
@@ -67,15 +69,17 @@ static int put_answer(struct s3_request *q, uint64_t length, struct object *out)
 int s3_put(void *self, const struct put_request *request, struct object *out)
 {
 	struct s3 *s = self;
-	unsigned char sha256[32], base64[4 * 32 / 3 + 8];
+	struct s3_sent sent = {.key = request->key};
+	unsigned char base64[4 * 32 / 3 + 8];
 	struct s3_request q;
 	int r;
 
 	s3_request_init(&q, s, "PUT", request->key);
 	s3_write_headers(&q, request->key, request->attrs);
-	r = s3_request_file(&q, request->fd, request->offset, request->length, sha256);
+	q.md5 = etags_in_use(&s->etags) ? &sent.md5 : NULL;
+	r = s3_request_file(&q, request->fd, request->offset, request->length, sent.sha256);
 	if (r == 0 && s->checksum_sha256) {
-		EVP_EncodeBlock(base64, sha256, sizeof(sha256));
+		EVP_EncodeBlock(base64, sent.sha256, sizeof(sent.sha256));
 		s3_request_header(&q, "x-amz-checksum-sha256", (const char *)base64);
 		s3_request_header(&q, "x-amz-sdk-checksum-algorithm", "SHA256");
 	}
@@ -83,6 +87,8 @@ int s3_put(void *self, const struct put_request *request, struct object *out)
 		r = s3_request_run(&q);
 	if (r == 0)
 		r = put_answer(&q, request->length, out);
+	if (r == 0)
+		r = s3_stored_check(&q, &sent, out);
 	s3_request_destroy(&q);
 	return r;
 }

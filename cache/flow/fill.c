@@ -256,8 +256,14 @@ static int want_locked(struct fills *f, struct node *node, struct fill_wait *wai
 	REQUIRES(&node->lock);
 static int want_locked(struct fills *f, struct node *node, struct fill_wait *wait)
 {
-	if (!fill_needed(node, wait->start, wait->end))
-		return 0;
+	struct fill *due = node->locked.fill;
+
+	if (!fill_needed(node, wait->start, wait->end)) {
+		if (!wait->proved || !due || !fill_check_due_locked(due, node))
+			return 0;
+		list_append(&due->waits, &wait->link); /* one of its tasks is busy, and it ends with the check */
+		return -EINPROGRESS;
+	}
 	struct fill *fill = fill_get_locked(f, node);
 	if (!fill)
 		return f->stopping ? -ECANCELED : -EIO;
@@ -303,6 +309,11 @@ bool fill_cancel_locked(struct fills *f, struct node *node, struct fill_wait *wa
 	return waited;
 }
 
+bool fill_proved_locked(const struct node *node)
+{
+	return !node->locked.fill || !fill_check_due_locked(node->locked.fill, node);
+}
+
 struct blocked {
 	struct fill_wait wait;
 	struct lock lock;
@@ -328,6 +339,7 @@ int fill_wait_for(struct fills *f, struct node *node, uint64_t start, uint64_t e
 	lock_init(&b.lock);
 	wakeup_init(&b.answered);
 	lock_take(&node->lock);
+	b.wait.proved = start == 0 && end >= node->locked.size;
 	int error = want_locked(f, node, &b.wait);
 	lock_drop(&node->lock);
 	if (error == -EINPROGRESS) {

@@ -13,7 +13,8 @@
  * The object's key is read from the index when a task starts: home, else nodes_key. Errors to waiters: -EIO (unreachable, 404, refused;
  * logged with key and bucket_why), -ESTALE: the object was replaced behind our back: the node takes the new
  * size, ETag and mtime (bucket_head; version + 1; old blob condemned), flow->changed is called, this read fails.
- * Never zeros, never a mixture, never an error body. An object that is shorter or longer than the node's size: treated as replaced when its
+ * Never zeros, never a mixture, never an error body. Wrong bytes of the right length: see fill_check.c; -EIO where they come
+ * again. An object that is shorter or longer than the node's size: treated as replaced when its
  * ETag differs, else -EIO.
  *
  * NODE_GUESSED nodes: the first answer's attrs (x-amz-meta-mode …) are taken over in the record; see fill_attrs. */
@@ -29,6 +30,7 @@ struct fills;
 struct fill_wait {
 	struct list link;    /* these two are fill.c's while it waits */
 	int error;
+	bool proved; /* not before all of the content was checked, as far as it can be */
 	uint64_t start, end; /* in bytes, end <= size */
 	/* From a worker thread, with no lock held, once. 0, -EIO, -ESTALE, -ENOSPC, -ECANCELED. After 0 look again: the
 	 * bytes are there unless they were evicted or changed meanwhile. */
@@ -45,8 +47,10 @@ void fills_close(struct fills **f);
 void fill_want_locked(struct fills *f, struct node *node, struct fill_wait *wait) REQUIRES(&node->lock);
 /* True: it waited, and done() will not be called any more. False: it does not wait, or is about to be called. */
 bool fill_cancel_locked(struct fills *f, struct node *node, struct fill_wait *wait) REQUIRES(&node->lock);
-/* Waits for it. Nothing held. */
+/* Waits for it; for all of it: until it is proved. Nothing held. */
 int fill_wait_for(struct fills *f, struct node *node, uint64_t start, uint64_t end) MUST_CHECK;
+/* Is no check under way that the whole content, which is here, still has to pass? What is built upon it waits for that. */
+bool fill_proved_locked(const struct node *node);
 /* Readahead where [start, end) was just read from a REMOTE node and is there. Never waits. */
 void fill_ahead_locked(struct fills *f, struct node *node, uint64_t start, uint64_t end)
 	REQUIRES(&node->lock);

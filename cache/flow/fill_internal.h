@@ -1,5 +1,5 @@
 /* What the fill's own files share: the queues (fill.c), which ranges to ask for (fill_plan.c), one range
- * request (fill_task.c), and what is written to the index (fill_record.c). */
+ * request (fill_task.c), whether the bytes are right (fill_check.c), and what is written to the index (fill_record.c). */
 #ifndef TOOTFS_FILL_INTERNAL_H
 #define TOOTFS_FILL_INTERNAL_H
 
@@ -15,6 +15,7 @@ enum {
 	FILL_FIRST = 1 << 20,  /* at the start of a file, which is mostly read on */
 	FILL_TASK_MAX = 4 << 20,
 	FILL_RECORD_EVERY = 64 << 20,
+	FILL_SUSPECTS = 32,
 };
 
 struct fill_task {
@@ -28,10 +29,14 @@ struct fill_task {
 	bool busy;  /* queued or running */
 	bool ahead; /* nobody waits for it */
 	bool outdated; /* the node was seen to want something else */
+	bool check;    /* brings nothing: reads back what is there */
+	bool whole;    /* brings all of the object */
+	bool held;     /* … and none of it is present before it is proved */
 	uint64_t start, end, at; /* [start, at) is written */
 	uint64_t version;        /* what it fetches; current as long as the node agrees */
 	char etag[ETAG_BYTES];
 	struct open_blob *open; /* where to, or NULL before it runs */
+	struct sum wrong;       /* what came the first time; its worker's own */
 };
 
 /* Lives while it has waiters or busy tasks, and holds one reference of its node. */
@@ -46,6 +51,8 @@ struct fill {
 	uint64_t recorded;   /* what ages says the blob takes */
 	bool attrs_known;
 	struct object_attrs attrs; /* of the first answer */
+	struct sum sum; /* what the content must come to; SUM_NONE = nobody knows */
+	bool proved;    /* it does */
 	bool changed; /* flow->changed is to be called */
 };
 
@@ -61,6 +68,8 @@ struct fills {
 		struct list urgent, ahead; /* of fill_task */
 		struct list late;          /* of fill_wait: to be answered by a worker */
 		unsigned ahead_running, fills;
+		uint64_t suspects[FILL_SUSPECTS]; /* fill_check.c; inos, 0 = free */
+		unsigned suspects_next;
 	} locked;
 };
 
@@ -93,6 +102,21 @@ static inline uint64_t fill_cost(uint64_t start, uint64_t end)
 	return space_of(end) - space_of(start);
 }
 
+/* -- fill_check.c -- */
+/* All of a held task arrived: 0 = it is right, or nothing says otherwise; -EAGAIN: it is not, fetch it again; -EBADMSG
+ * (logged): it is not, again. *tries counts. */
+int fill_check_arrived(struct fill_task *task, const char *key, unsigned *tries) MUST_CHECK;
+/* All is present, and has to be read back before it is CLEAN. */
+bool fill_check_due_locked(const struct fill *fill, const struct node *node);
+/* A free task of the fill becomes the check. */
+void fill_check_begin_locked(struct fill *fill, struct node *node, struct fill_task *task) REQUIRES(&node->lock);
+/* By a worker: -EBADMSG (logged) = the bytes are not the object's. */
+int fill_check_run(struct fill_task *task) MUST_CHECK;
+/* What that means for the node, while it is still the one that was checked. */
+void fill_check_end_locked(struct fill_task *task, struct node *node, int error) REQUIRES(&node->lock);
+/* It brought wrong bytes before: all of it is fetched and proved before anybody gets any. */
+bool fill_is_suspect(struct fills *f, uint64_t ino);
+
 /* -- fill_record.c -- */
 /* The key to ask for. -ECANCELED: the index has another content by now. */
 int fill_record_key(const struct fill_task *task, char out[KEY_BYTES_MAX + 1]) MUST_CHECK;
@@ -100,6 +124,8 @@ int fill_record_key(const struct fill_task *task, char out[KEY_BYTES_MAX + 1]) M
 uint64_t *fill_record_account(struct node *node, uint64_t blob);
 /* What is there goes into the index: CLEAN when it is all. */
 int fill_record_locked(struct fill *fill, struct node *node) REQUIRES(&node->lock) MUST_CHECK;
+/* As if nothing had ever been fetched: the blob goes, and who has the file open has read another one. */
+int fill_record_forget_locked(struct fill *fill, struct node *node) REQUIRES(&node->lock) MUST_CHECK;
 /* The fill rests: the same where there is something to say, and a blob that no record names is thrown away. */
 void fill_record_rest_locked(struct fill *fill, struct node *node) REQUIRES(&node->lock);
 /* The bucket's object does not fit: -ESTALE when it was replaced (the node is the new one's then, the waiters are answered),

@@ -1,6 +1,7 @@
 /* Which ranges to ask the bucket for. No I/O: it looks at what is present and at what tasks are under way.
  *
  *   small (up to FILL_WHOLE_MAX)   all that is missing around the wanted byte: normally the whole object
+ *   brought wrong bytes before     the same
  *   large, waited for              from the wanted byte, aligned down, over a window that grows with the unbroken run of
  *                                  bytes in front of it: after a seek there is no run and the window is small
  *   large, readahead               chunks up to `window` bytes after the reader, where window is the run behind it
@@ -101,6 +102,8 @@ static void task_make(struct fill_task *task, const struct node *node, struct ra
 	task->busy = true;
 	task->ahead = ahead;
 	task->outdated = false;
+	task->check = task->held = false;
+	task->whole = range.start == 0 && range.end == node->locked.size;
 	task->start = task->at = range.start;
 	task->end = range.end;
 	task->version = node->locked.version;
@@ -125,7 +128,7 @@ static void want_from(struct fill_task *task, const struct node *node, uint64_t 
 {
 	struct range gap = gap_around(task->fill, node, at);
 
-	if (node->locked.size > FILL_WHOLE_MAX) {
+	if (node->locked.size > FILL_WHOLE_MAX && !fill_is_suspect(task->fill->fills, node_ino(node))) {
 		uint64_t least = at < FILL_ALIGN ? FILL_FIRST : FILL_SEEK;
 		uint64_t window = clamp(run_before(&node->locked.present, at), least, FILL_TASK_MAX);
 		gap = cut(gap, at, clamp(end - at, window, FILL_TASK_MAX));

@@ -3,7 +3,8 @@
  * A blob that a fill made is the node's from the first byte on (blob, published_blob, reserved), but no record names it before the
  * first fill_record_locked: fill->made says so. What is in the index then follows from what is present:
  *
- *   everything    {CLEAN, blob}               once, as no other task is busy
+ *   everything    {CLEAN, blob}               once, as no other task is busy, and all of it was found to be right
+ *   … unproved    {REMOTE, blob, present}     all but the last piece, so that whoever starts next fetches that and checks
  *   some          {REMOTE, blob, present}     when the fill rests, and every FILL_RECORD_EVERY bytes
  *   nothing       no record; the blob is dropped
  *
@@ -99,9 +100,24 @@ uint64_t *fill_record_account(struct node *node, uint64_t blob)
 	return NULL;
 }
 
+static int describe_unproved(const struct node *node, struct node_record *record)
+{
+	uint64_t size = node->locked.published_size, known = size > FILL_ALIGN ? size - FILL_ALIGN : 0;
+	struct ranges present;
+
+	ranges_init(&present);
+	int error = known ? ranges_add(&present, 0, known) : 0;
+	if (!error)
+		record->present_bytes =
+			(uint16_t)ranges_encode(&present, record->present, sizeof(record->present));
+	ranges_destroy(&present);
+	return error;
+}
+
 /* What the record is to say of the content. A whole blob costs what its size says, whatever the pieces it came
  * in added up to. */
-static void describe(const struct node *node, uint64_t *account, struct node_record *record)
+static int describe(const struct fill *fill, const struct node *node, uint64_t *account,
+		    struct node_record *record)
 {
 	bool whole = ranges_cover(&node->locked.present, 0, node->locked.published_size);
 	uint64_t needed = space_of(node->locked.published_size);
@@ -110,13 +126,15 @@ static void describe(const struct node *node, uint64_t *account, struct node_rec
 		space_release(node->flow->evicts, *account - needed);
 		*account = needed;
 	}
-	record->content = whole ? CONTENT_CLEAN : CONTENT_REMOTE;
+	bool proved = fill->proved || fill->sum.kind == SUM_NONE;
+	record->content = whole && proved ? CONTENT_CLEAN : CONTENT_REMOTE;
 	record->blob = node->locked.published_blob;
 	memcpy(record->etag, node->locked.etag, sizeof(record->etag));
 	record->present_bytes = 0;
 	if (!whole)
 		record->present_bytes = (uint16_t)ranges_encode(&node->locked.present, record->present,
 								sizeof(record->present));
+	return whole && !proved ? describe_unproved(node, record) : 0;
 }
 
 int fill_record_locked(struct fill *fill, struct node *node)
@@ -134,7 +152,9 @@ int fill_record_locked(struct fill *fill, struct node *node)
 		return error;
 	if (!agrees(fill, node, &record))
 		return -ESTALE;
-	describe(node, account, &record);
+	error = describe(fill, node, account, &record);
+	if (error)
+		return error;
 	bool changed = fill->attrs_known && attrs_apply(&record, &fill->attrs);
 	error = nodes_put(txn, &record);
 	if (!error)
@@ -189,6 +209,50 @@ void fill_record_rest_locked(struct fill *fill, struct node *node)
 		log_warn("fill: not recorded ino=%" PRIu64 " error=%s", node_ino(node), strerror(-error));
 	if (fill->made)
 		drop_locked(fill, node);
+}
+
+static int forget_record(struct txn *txn, const struct node *node, struct node_record *record)
+{
+	int error = nodes_get(txn, node_ino(node), record);
+
+	if (error)
+		return error;
+	if (record->content != CONTENT_REMOTE || record->blob != node->locked.published_blob)
+		return -ESTALE;
+	record->blob = 0;
+	record->present_bytes = 0;
+	error = nodes_put(txn, record);
+	return error ? error : ages_delete(txn, record->ino);
+}
+
+int fill_record_forget_locked(struct fill *fill, struct node *node)
+{
+	struct flow *flow = node->flow;
+	AUTO_ABORT struct txn *txn = NULL;
+	struct node_record record;
+	uint64_t blob = node->locked.blob;
+
+	ranges_clear(&node->locked.present); /* whatever becomes of the rest */
+	node->locked.epoch++;
+	fill->unrecorded = 0;
+	if (fill->made) {
+		drop_locked(fill, node);
+		fill->made = 0;
+		return 0;
+	}
+	int error = txn_begin_write(flow->index, &txn);
+	if (!error)
+		error = forget_record(txn, node, &record);
+	if (!error)
+		error = txn_commit(&txn);
+	if (error)
+		return error;
+	checkpoint_condemn(flow->checkpoints, blob, node->locked.reserved);
+	checkpoint_kick(flow->checkpoints);
+	node->locked.reserved = 0;
+	fill->recorded = 0;
+	node_load_locked(node, &record);
+	return 0;
 }
 
 /* -- replaced behind our back -- */
@@ -250,6 +314,8 @@ int fill_adopt_locked(struct node *node, const char *key, const struct object *o
 		fill->unrecorded = 0;
 		fill->recorded = 0;
 		fill->attrs_known = false;
+		fill->proved = false;
+		fill->sum.kind = SUM_NONE;
 	}
 	return 0;
 }

@@ -2,6 +2,8 @@
  *
  *   room in the cache → a blob, where the node has none → key from the index → bucket_get, If-Match
  *   → sink: bytes into the blob, then present, then the waiters that are covered → end
+ * and where the whole object comes and its sum is known:
+ *   → sink: bytes into the blob → compared with the sum → present → all waiters → end
  *
  * A task is current while its node is REMOTE at the version, and in the blob, that the task began with. Everybody else who
  * changes a content does so under node.lock, so each look at the node checks that first; a task that is not current
@@ -46,6 +48,10 @@ static int check_answer(struct fill_task *task, struct node *node, const struct 
 	if (!etag[0])
 		memcpy(etag, object->etag, sizeof(node->locked.etag));
 	memcpy(task->etag, etag, sizeof(task->etag));
+	if (object->sum.kind != SUM_NONE || task->at == task->start)
+		task->fill->sum = object->sum;
+	if (task->at == task->start)
+		task->held = task->whole && object->sum.kind != SUM_NONE;
 	if (!task->fill->attrs_known) {
 		task->fill->attrs = object->attrs;
 		task->fill->attrs_known = true;
@@ -70,7 +76,8 @@ static void covered(struct fill *fill, const struct node *node, struct list *rea
 	for (struct list *link = fill->waits.next, *next; link != &fill->waits; link = next) {
 		struct fill_wait *wait = container_of(link, struct fill_wait, link);
 		next = link->next;
-		if (!node_covers_locked(node, wait->start, wait->end))
+		if (!node_covers_locked(node, wait->start, wait->end) ||
+		    (wait->proved && fill_check_due_locked(fill, node)))
 			continue;
 		wait->error = 0;
 		list_remove(link);
@@ -94,10 +101,11 @@ static int task_take(struct sink *sink, uint64_t offset, const void *bytes, size
 	lock_take(&node->lock);
 	task->outdated = !fill_task_current(task, node);
 	error = task->outdated ? -ECANCELED : 0;
-	if (!error)
+	if (!error && !task->held)
 		error = ranges_add(&node->locked.present, offset, offset + length);
-	if (!error) {
+	if (!error)
 		task->at = offset + length;
+	if (!error && !task->held) {
 		task->fill->unrecorded += length;
 		covered(task->fill, node, &ready);
 	}
@@ -217,13 +225,30 @@ static int get(struct fill_task *task, const char *key)
 		struct get_request request = {
 			.key = key,
 			.offset = task->at,
-			.length = task->end - task->at,
+			/* without a range: some servers tell the sum of the whole only then */
+			.length = task->whole && task->at == 0 ? 0 : task->end - task->at,
 			.etag = task->etag,
 			.sink = &task->sink,
 		};
 		error = bucket_get(flow->bucket, &request);
 	} while (error == -ENOSPC && wait_for_disk(task, until_ms));
 	return !error && task->at != task->end ? -EPROTO : error;
+}
+
+/* Wrong bytes are fetched once more. */
+static int get_right(struct fill_task *task, const char *key)
+{
+	unsigned tries = 0;
+	int error;
+
+	do {
+		error = get(task, key);
+		if (!error && task->held)
+			error = fill_check_arrived(task, key, &tries);
+		if (error && task->held)
+			task->at = task->start; /* nothing of it is there */
+	} while (error == -EAGAIN && tries);
+	return error;
 }
 
 static bool may_be_replaced(int error)
@@ -237,7 +262,7 @@ static int fetch(struct fill_task *task, char key[KEY_BYTES_MAX + 1])
 	int error = fill_record_key(task, key);
 
 	for (int tries = 0; !error && tries < TRIES_MAX; tries++) {
-		error = get(task, key);
+		error = get_right(task, key);
 		if (error != -ENOENT && !may_be_replaced(error))
 			return error;
 		int gone = fill_record_key(task, now);
@@ -290,8 +315,23 @@ static void settle_locked(struct fill_task *task, struct node *node, int error, 
 	else if (error && error != -EAGAIN && !task->outdated && current)
 		fill_fail_locked(fill, task->at, task->end, error == -ECANCELED ? error : -EIO, ready);
 	covered(fill, node, ready);
+	open_blob_put(&task->open); /* its place may be planned for something else at once */
 	if (!list_empty(&fill->waits))
 		fill_plan_locked(fill, node);
+}
+
+/* All of it came and is right: it becomes present at once. */
+static int show_locked(struct fill_task *task, struct node *node) REQUIRES(&node->lock);
+static int show_locked(struct fill_task *task, struct node *node)
+{
+	if (!fill_task_current(task, node))
+		return -ECANCELED;
+	int error = ranges_add(&node->locked.present, task->start, task->end);
+	if (error)
+		return error;
+	task->fill->unrecorded += task->end - task->start;
+	task->fill->proved = true;
+	return 0;
 }
 
 static bool busy(const struct fill *fill)
@@ -316,13 +356,20 @@ static bool end_locked(struct fill_task *task, struct node *node, int error, str
 		space_release(node->flow->evicts, unused);
 	}
 	task->busy = false;
+	if (task->check)
+		fill_check_end_locked(task, node, error);
+	else if (task->held && !error)
+		error = show_locked(task, node);
 	settle_locked(task, node, error, ready);
-	open_blob_put(&task->open);
 	if (busy(fill)) {
 		if (fill->unrecorded >= FILL_RECORD_EVERY && fill_task_current(task, node)) {
 			error = fill_record_locked(fill, node);
 			fill->unrecorded = error ? 1 : 0;
 		}
+		return false;
+	}
+	if (!fill->fills->stopping && fill_check_due_locked(fill, node)) {
+		fill_check_begin_locked(fill, node, task);
 		return false;
 	}
 	fill_record_rest_locked(fill, node);
@@ -357,6 +404,16 @@ static void uncount(struct fill_task *task)
 	lock_drop(&f->lock);
 }
 
+static int run(struct fill_task *task, char key[KEY_BYTES_MAX + 1])
+{
+	if (task->fill->fills->stopping)
+		return -ECANCELED;
+	if (task->check)
+		return fill_check_run(task);
+	int error = admit(task);
+	return error ? error : fetch(task, key);
+}
+
 void fill_task_run(struct fill_task *task)
 {
 	struct fill *fill = task->fill;
@@ -366,9 +423,7 @@ void fill_task_run(struct fill_task *task)
 	char key[KEY_BYTES_MAX + 1] = "";
 	struct list ready;
 
-	int error = fill->fills->stopping ? -ECANCELED : admit(task);
-	if (!error)
-		error = fetch(task, key);
+	int error = run(task, key);
 	if (error)
 		complain(task, key, error);
 	uncount(task);

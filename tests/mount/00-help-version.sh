@@ -9,7 +9,7 @@ try_mount --help
 expect_eq "$STATUS" 0 "status of --help"
 expect_text "$SAID" 'BUCKET MOUNTPOINT' "--help"
 for option in cache cache_size endpoint region path_style profile credentials env_file uid gid file_mode dir_mode acl \
-	cache_control content_types rules attrs storage_class sse checksum durability uploads downloads part_size \
+	cache_control content_types rules attrs storage_class sse checksum verify durability uploads downloads part_size \
 	shared ro log_level stop_timeout; do
 	grep -qE "(^|[^a-z_])$option([^a-z_]|\$)" <<<"$SAID" || fail "--help says nothing of $option"
 done

@@ -521,7 +521,7 @@ static const struct bucket_ops faulty_ops = {
 struct bucket *faulty_bucket_open(struct faulty_bucket *f)
 {
 	struct bucket_config config = { .spec = "file:///faulty", .io_timeout_ms = 3000, .connections_max = 16 };
-	struct bucket_impl impl = { &faulty_ops, f, strdup("faulty"), 1024 };
+	struct bucket_impl impl = { &faulty_ops, f, strdup("faulty"), 1024, NULL };
 	struct bucket *bucket;
 
 	f->locked.stopped = false;

@@ -275,7 +275,7 @@ unsigned store_at_gate(struct store *s, unsigned count)
 struct bucket *store_open(struct store *s)
 {
 	struct bucket_config config = {.spec = "file:///store", .io_timeout_ms = 3000, .connections_max = 16};
-	struct bucket_impl impl = {&store_ops, s, strdup("store"), KEY_BYTES_MAX};
+	struct bucket_impl impl = {&store_ops, s, strdup("store"), KEY_BYTES_MAX, NULL};
 	struct bucket *bucket;
 	if (bucket_open_over(&config, &impl, &bucket) || bucket_start(bucket))
 		abort();

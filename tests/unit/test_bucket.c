@@ -212,7 +212,7 @@ static struct bucket *bucket;
 static void begin(int64_t io_timeout_ms, const struct step *steps, size_t count)
 {
 	struct bucket_config config = {.io_timeout_ms = io_timeout_ms};
-	struct bucket_impl impl = {&fake_ops, NULL, strdup("fake"), KEY_BYTES_MAX};
+	struct bucket_impl impl = {&fake_ops, NULL, strdup("fake"), KEY_BYTES_MAX, NULL};
 
 	script.steps = steps;
 	script.count = count;

@@ -58,6 +58,7 @@ static void defaults(void **state)
 	assert_null(c.bucket.region);
 	assert_null(c.bucket.cache_control);
 	assert_false(c.bucket.attrs_object || c.bucket.checksum_sha256);
+	assert_true(c.bucket.verify);
 	assert_true(c.uid == UINT32_MAX && c.gid == UINT32_MAX);
 	assert_int_equal(c.file_mode, 0644);
 	assert_int_equal(c.dir_mode, 0755);
@@ -95,6 +96,7 @@ static int64_t number_of(const char *name)
 	    {"durability", c.durability_bucket},
 	    {"attrs", c.bucket.attrs_object},
 	    {"checksum", c.bucket.checksum_sha256},
+	    {"verify", c.bucket.verify},
 	    {"log_level", c.log.level},
 	    {"log_format", c.log.format},
 	};
@@ -142,7 +144,7 @@ static void values(void **state)
 	    {"durability", "bucket", 1},
 	    {"durability", "cache", 0},
 	    {"attrs", "object", 1},
-	    {"checksum", "sha256", 1},
+	    {"checksum", "sha256", 1},	{"verify", "off", 0},
 	    {"log_level", "debug", LOG_LEVEL_DEBUG},
 	    {"log_level", "error", LOG_LEVEL_ERROR},
 	    {"log_format", "json", LOG_FORMAT_JSON},
