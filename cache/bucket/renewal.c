@@ -50,20 +50,20 @@ static void tell_worse(const struct news *n, const struct finding *f)
 {
 	if (n->told == TOLD_RENEWAL_FAILS && n->left_s)
 		log_warn("credentials: they cannot be renewed, those in use are good for another "
-			 "%lld s why=\"%s\"",
+			 "%lld s why=%s",
 			 (long long)n->left_s, f->why);
 	else if (n->told == TOLD_RENEWAL_FAILS)
-		log_error("credentials: they cannot be read again, those in use stay why=\"%s\"",
+		log_error("credentials: they cannot be read again, those in use stay why=%s",
 			  f->why);
 	else if (n->refused)
 		log_error("credentials: the server refuses them (%s), and there are no others; "
 			  "what is pending is kept and goes on when they are mended: they are "
-			  "looked at twice a minute, or at once with SIGHUP from=\"%s\"",
+			  "looked at twice a minute, or at once with SIGHUP from=%s",
 			  n->code, f->from);
 	else
 		log_error("credentials: there are no valid ones; what is pending is kept and goes "
 			  "on when they are mended: they are looked at twice a minute, or at once "
-			  "with SIGHUP why=\"%s\"",
+			  "with SIGHUP why=%s",
 			  f->why);
 }
 
@@ -72,7 +72,7 @@ void renewal_tell(const struct news *n, const struct finding *f)
 	char left[64] = "";
 
 	if (n->left_s)
-		snprintf(left, sizeof(left), " good_for_s=%lld", (long long)n->left_s);
+		snprintf(left, sizeof(left), "good_for_s=%lld ", (long long)n->left_s);
 	switch (n->kind) {
 	case NEWS_NONE:
 		break;
@@ -80,15 +80,15 @@ void renewal_tell(const struct news *n, const struct finding *f)
 		tell_worse(n, f);
 		break;
 	case NEWS_OVER:
-		log_warn("credentials: there are valid ones again from=\"%s\"%s", f->from, left);
+		log_warn("credentials: there are valid ones again %sfrom=%s", left, f->from);
 		break;
 	case NEWS_NEW:
-		log_info("credentials: new ones from=\"%s\"%s", f->from, left);
+		log_info("credentials: new ones %sfrom=%s", left, f->from);
 		break;
 	case NEWS_READ:
 		if (!f->error)
-			log_info("credentials: read again, they are the same from=\"%s\"%s",
-				 f->from, left);
+			log_info("credentials: read again, they are the same %sfrom=%s",
+				 left, f->from);
 		break;
 	}
 }

@@ -142,7 +142,7 @@ static int s3_reload(void *self)
 			 "prefix or path style than at the start; for that, unmount and mount again");
 	r = open_headers(&s->config, &found, &headers);
 	if (r) {
-		log_error("reload: the content types and rules stay as they were why=\"%s\"",
+		log_error("reload: the content types and rules stay as they were why=%s",
 			  fault_of_thread()->why);
 		return r;
 	}

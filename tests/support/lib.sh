@@ -247,6 +247,30 @@ faults() { # RULE…, one a word; none: all is well
 requests() { python3 "$SUPPORT/proxylog.py" "$T/proxy.log" "$@"; } # METHOD TARGET [FIELD]
 forget_requests() { : >"$T/proxy.log"; }
 
+# -- the cloud around the mount: who hands out credentials (cloud.py); and keys of the gateway --
+
+start_cloud() { # sets CLOUD; then: cloud NAME=VALUE…
+	cloud
+	python3 "$SUPPORT/cloud.py" --state "$T/cloud.state" --log "$T/cloud.log" --port-file "$T/cloud.port" \
+		2>>"$T/log.cloud" &
+	CLOUD_PID=$!
+	on_exit "kill $CLOUD_PID && wait $CLOUD_PID || :"
+	wait_for 10 test -s "$T/cloud.port"
+	CLOUD=http://127.0.0.1:$(cat "$T/cloud.port")
+}
+cloud() { # NAME=VALUE…: what it hands out from now on
+	printf '%s\n' "access_key=$S3_ACCESS_KEY" "secret=$S3_SECRET_KEY" "$@" >"$T/cloud.state.new"
+	mv "$T/cloud.state.new" "$T/cloud.state"
+}
+cloud_requests() { grep -cE -- "$1" "$T/cloud.log" || :; } # REGEX: how many
+rgw_admin() { "$SUPPORT/rgw" admin "$(dirname "${TOOTFS_TEST_S3:-$T/rgw/env}")" "$@" >/dev/null 2>>"$T/log.admin"; }
+make_key() { # sets KEY and SECRET: another key of the gateway's user; drop_key takes it away
+	KEY=K$RANDOM$RANDOM$RANDOM SECRET=$(head -c 24 /dev/urandom | od -An -tx1 | tr -d ' \n')
+	rgw_admin key create --uid=tests --key-type=s3 --access-key="$KEY" --secret="$SECRET"
+	on_exit "drop_key $KEY || :"
+}
+drop_key() { rgw_admin key rm --uid=tests --key-type=s3 --access-key="$1"; }
+
 # -- mounts --
 
 is_mounted() { grep -q " $1 .* - fuse" /proc/self/mountinfo; }
