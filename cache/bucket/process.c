@@ -145,7 +145,8 @@ static void kill_off(struct running *p)
 {
 	if (p->ended)
 		return;
-	kill(-p->pid, SIGKILL);
+	if (kill(-p->pid, SIGKILL))
+		kill(p->pid, SIGKILL);
 	while (waitpid(p->pid, &p->status, 0) < 0 && errno == EINTR)
 		;
 	p->ended = true;

@@ -142,8 +142,11 @@ int s3_fault_code(const char *code)
 
 bool s3_fault_is_credentials(const char *code)
 {
-	static const char *const codes[] = {"InvalidAccessKeyId", "SignatureDoesNotMatch",
-					    "ExpiredToken", "InvalidToken", "TokenRefreshRequired"};
+	static const char *const codes[] = {
+	    "InvalidAccessKeyId",	"SignatureDoesNotMatch", "ExpiredToken",
+	    "ExpiredTokenException", "InvalidToken",	 "InvalidTokenId",
+	    "TokenRefreshRequired",
+	};
 
 	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
 		if (strcmp(codes[i], code) == 0)

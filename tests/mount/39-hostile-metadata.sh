@@ -33,7 +33,7 @@ wait_for 30 object_is 1 "$MNT/1"
 cloud fault=hang
 sleep 3
 started=$SECONDS
-expect_fails timeout 60 cat "$MNT/cold" 2>/dev/null
+expect_text "$(timeout 60 cat "$MNT/cold" 2>&1 || :)" 'input/output error'
 expect_eq "$(cat "$MNT/1")" 1 "a cached read"
 echo 2 >"$MNT/2"
 expect_le $((SECONDS - started)) $((12 * PATIENCE)) "seconds until a read failed"
