@@ -233,6 +233,7 @@ static int walk(struct table *t, bool backward, const struct salvage_place *unti
 		if (rc != 0)
 			return rc;
 		t->sums->crashes++;
+		t->whole = false; /* what it would have said of the last record */
 		if (last->length == 0 || (last->length == task.from.length &&
 					  !memcmp(last->bytes, task.from.bytes, last->length)))
 			return 0; /* no further this way */

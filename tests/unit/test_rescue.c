@@ -61,6 +61,18 @@ int renameat(int from_fd, const char *from, int to_fd, const char *to)
 	return (int)syscall(SYS_renameat2, from_fd, from, to_fd, to, 0);
 }
 
+/* The process that reads the index dies at each so-manieth thing that it says; 0 = never. */
+static int reader_dies_at;
+static pid_t opener;
+
+ssize_t write(int fd, const void *bytes, size_t length)
+{
+	static int said;
+	if (reader_dies_at && opener && getpid() != opener && ++said == reader_dies_at)
+		kill(getpid(), SIGKILL);
+	return syscall(SYS_write, fd, bytes, length);
+}
+
 /* -- the place -- */
 
 struct place {
@@ -308,6 +320,7 @@ static void leaf_garbage(const struct place *p) { spoil_pages_with(p, "filler-wi
 static void leaf_zeroed(const struct place *p) { spoil_pages_with(p, "filler-with-a-long-name-300", 0); }
 static void main_zeroed(const struct place *p) { spoil_pages_with(p, "pending", 0); }
 static void wishes_garbage(const struct place *p) { spoil_pages_with(p, "dir/linked2", -1); }
+static void wishes_and_leaf(const struct place *p) { wishes_garbage(p), leaf_garbage(p); }
 static void index_gone(const struct place *p) { drop(p, "index.mdb"); }
 static void all_gone(const struct place *p) { drop(p, "index.mdb"), drop(p, "steady"), drop(p, "steady.old"); }
 static void index_cut(const struct place *p)
@@ -446,6 +459,7 @@ static int open_in_child(struct place *p, bool *fresh, unsigned *uploads)
 		struct index_totals totals;
 		struct cache *cache;
 		struct txn *txn;
+		opener = getpid();
 		answer.error = open_it(p, &cache, &why);
 		MUST(answer.error == 0 || why.length > 0);
 		if (answer.error == 0) {
@@ -488,7 +502,7 @@ static bool has_lost_found(const struct place *p)
 
 /* -- the tests -- */
 
-enum { BYTES_ONLY, NAMES, NAMES_NEWEST };
+enum { BYTES_ONLY, AROUND, NAMES, NAMES_NEWEST };
 
 static void test_damages(void **state)
 {
@@ -503,10 +517,11 @@ static void test_damages(void **state)
 	    {"steady gone", steady_gone, NAMES_NEWEST, true},
 	    {"both steady gone", both_steady_gone, NAMES, true},
 	    {"meta pages garbage", metas_garbage, NAMES, true},
-	    {"leaf garbage", leaf_garbage, BYTES_ONLY, true},
-	    {"leaf zeroed", leaf_zeroed, BYTES_ONLY, true},
+	    {"leaf garbage", leaf_garbage, AROUND, true},
+	    {"leaf zeroed", leaf_zeroed, AROUND, true},
 	    {"main zeroed", main_zeroed, BYTES_ONLY, false},
 	    {"wishes garbage", wishes_garbage, BYTES_ONLY, true},
+	    {"wishes and a leaf garbage", wishes_and_leaf, AROUND, true},
 	    {"index gone", index_gone, BYTES_ONLY, false},
 	    {"index and steady gone", all_gone, BYTES_ONLY, false},
 	    {"index cut", index_cut, BYTES_ONLY, false},
@@ -524,7 +539,10 @@ static void test_damages(void **state)
 		assert_int_equal(open_in_child(p, &fresh, &uploads), 0);
 		assert_true(fresh);
 		expect_bytes(p);
-		if (rows[i].expect != BYTES_ONLY)
+		if (rows[i].expect == AROUND) { /* before and behind the page */
+			assert_int_equal(size_of(p, "dirty"), BYTES);
+			assert_int_equal(size_of(p, "linked"), BYTES);
+		} else if (rows[i].expect != BYTES_ONLY)
 			expect_names(p, rows[i].expect == NAMES_NEWEST);
 		if (rows[i].uploads)
 			assert_int_equal(uploads, 1);
@@ -532,6 +550,23 @@ static void test_damages(void **state)
 		assert_int_equal(open_in_child(p, &fresh, &uploads), 0);
 		assert_true(fresh);
 	}
+}
+
+/* The process that reads crashes again and again: another one goes on behind what was said. */
+static void test_reader_crashes(void **state)
+{
+	struct place *p = *state;
+	bool fresh;
+	unsigned uploads;
+	make(p);
+	steady_gone(p);
+	reader_dies_at = 5;
+	int error = open_in_child(p, &fresh, &uploads);
+	reader_dies_at = 0;
+	assert_int_equal(error, 0);
+	assert_true(fresh && uploads == 1);
+	expect_names(p, true);
+	assert_true(list_says(p, "could be read in parts only"));
 }
 
 /* One page, anywhere: it is noticed, or it was one that nobody needs. */
@@ -658,7 +693,7 @@ int main(void)
 	log_setup(&log);
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-	    TEST(test_damages), TEST(test_any_page), TEST(test_refusals), TEST(test_cut_off_anywhere),
+	    TEST(test_damages), TEST(test_reader_crashes), TEST(test_any_page), TEST(test_refusals), TEST(test_cut_off_anywhere),
 	    TEST(test_twice),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
