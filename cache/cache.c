@@ -24,7 +24,7 @@
 #include "sweep.h"
 
 #define META_KNOWN "known"
-enum { CHECK_MS = 300 }; /* of a look through the index after an unclean stop */
+enum { CHECK_MS = 300 }; /* of a look through the index, at most; a clean stop needs less */
 
 static int fail(struct buf *why, int error, const char *what, const char *folder)
 {

@@ -14,8 +14,8 @@
  *     any         damaged                         refused                                         -EUCLEAN
  *     noted to be damaged                         refused                                         -EUCLEAN
  *
- * KILLED and POWER_CUT are then looked through for a bounded time by a process of its own (salvage.h), since LMDB crashes
- * on damaged pages; what it finds is -EUCLEAN too. -EUCLEAN has changed nothing but the meta pages of POWER_CUT.
+ * What is not new is then looked through for a bounded time by a process of its own (salvage.h), since LMDB crashes on
+ * damaged pages; shortly after a clean stop. What it finds is -EUCLEAN too. -EUCLEAN has changed nothing but the meta pages of POWER_CUT.
  *
  * A new index is made under another name, durably, and renamed; so an index.mdb without a steady
  * beside it is one that nobody has written to, if it is at its first transaction. After that the
@@ -38,7 +38,7 @@
 #include "nodes.h"
 #include "salvage.h"
 
-enum { FIRST_TXN = 1, NUMBERS_GAP = 1 << 20 };
+enum { FIRST_TXN = 1, NUMBERS_GAP = 1 << 20, CLEAN_SHARE = 6 };
 #define MAP_BYTES_MAX ((size_t)64 << 30)
 #define MAP_BYTES_MIN ((size_t)1 << 30)
 
@@ -359,9 +359,10 @@ static int leave_gap(struct index *index)
 static int look_through(const struct index_config *config, enum index_start start, struct buf *why)
 {
 	AUTO_BUF struct buf found = BUF_EMPTY, text = BUF_EMPTY;
-	if (config->check_ms == 0 || start == INDEX_NEW || start == INDEX_CLEAN)
+	if (config->check_ms == 0 || start == INDEX_NEW)
 		return 0;
-	int rc = salvage_check(config->folder, config->check_ms, &found);
+	unsigned limit_ms = start == INDEX_CLEAN ? config->check_ms / CLEAN_SHARE : config->check_ms;
+	int rc = salvage_check(config->folder, limit_ms, &found);
 	if (rc != -EUCLEAN)
 		return rc;
 	buf_printf(&text, "index.mdb: %s", buf_string(&found));

@@ -26,7 +26,7 @@ struct index_config {
 	bool read_only;       /* nothing is written, not even to recover: -EROFS where that is needed */
 	const char *boot_id;  /* NULL = the running kernel's; tests pretend a reboot */
 	bool expected;        /* there are blobs: an index that is not there is damage */
-	unsigned check_ms;    /* after an unclean stop it is looked through for so long (salvage_check); 0 = not at all */
+	unsigned check_ms;    /* it is looked through for so long (salvage_check), after a clean stop for less; 0 = not at all */
 	uint64_t first_blob;  /* where a new index begins to count; 0 = at 1 */
 };
 

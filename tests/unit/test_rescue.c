@@ -569,6 +569,21 @@ static void test_reader_crashes(void **state)
 	assert_true(list_says(p, "could be read in parts only"));
 }
 
+/* Rot that came after a clean stop. */
+static void test_rot_after_clean_stop(void **state)
+{
+	struct place *p = *state;
+	bool fresh;
+	unsigned uploads;
+	make(p);
+	assert_int_equal(open_in_child(p, &fresh, &uploads), 0);
+	assert_false(fresh);
+	main_zeroed(p);
+	assert_int_equal(open_in_child(p, &fresh, &uploads), 0);
+	assert_true(fresh);
+	expect_bytes(p);
+}
+
 /* One page, anywhere: it is noticed, or it was one that nobody needs. */
 static void test_any_page(void **state)
 {
@@ -693,7 +708,7 @@ int main(void)
 	log_setup(&log);
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-	    TEST(test_damages), TEST(test_reader_crashes), TEST(test_any_page), TEST(test_refusals), TEST(test_cut_off_anywhere),
+	    TEST(test_damages), TEST(test_reader_crashes), TEST(test_rot_after_clean_stop), TEST(test_any_page), TEST(test_refusals), TEST(test_cut_off_anywhere),
 	    TEST(test_twice),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
