@@ -380,6 +380,8 @@ void cache_stop(struct cache *cache)
 	fills_stop(flow->fills);
 	sends_stop(flow->sends);
 	int r = checkpoints_stop(flow->checkpoints);
+	if (!r) /* after a clean stop nothing is swept: what was dropped must stay so */
+		r = blobs_sync_all(flow->blobs);
 	if (!r)
 		r = index_mark_clean(flow->index);
 	if (r)
