@@ -14,14 +14,11 @@ expect_refused 'key|credential' "$BUCKET" "$MNT" -o "$(options "$T/wrong-key")"
 
 requires faketime
 skewed() { STATUS=0 && faketime -f +3h timeout 60 "$TOOTFS" "$@" </dev/null >"$T/said" 2>&1 || STATUS=$?; }
-case $(ldd "$TOOTFS") in
-*libasan* | *libtsan*) : ;; # two preloaded libraries do not get along
-*)
+if ! grep -qaE '__(asan|tsan)_init' "$TOOTFS"; then # faketime does not get along with them
 	skewed "$BUCKET" "$MNT" -o "$(options "$T/credentials")"
 	[ "$STATUS" != 0 ] || fail "mounted with a clock three hours wrong"
 	expect_text "$(cat "$T/said")" 'clock' "what was said of the clock"
-	;;
-esac
+fi
 
 printf '%s:%s\n' "$S3_ACCESS_KEY" "$right" >"$T/passwd-s3fs" # the other format
 chmod 600 "$T/passwd-s3fs"
