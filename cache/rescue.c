@@ -147,6 +147,8 @@ static int move_index(int folder, int lost)
 	int error = move_away(folder, "index.mdb", lost, "index.mdb.damaged");
 	if (!error)
 		error = move_away(folder, "steady", lost, "steady.damaged");
+	if (!error)
+		error = move_away(folder, "journal", lost, "journal.damaged");
 	for (size_t i = 0; !error && i < sizeof(rest) / sizeof(rest[0]); i++)
 		if (unlinkat(folder, rest[i], 0) != 0 && errno != ENOENT)
 			error = -errno;

@@ -54,7 +54,7 @@ LOCKS_UNCHECKED int tree_stat(struct cache *cache, uint64_t ino, struct stat *ou
 	struct node *node = node_find(cache->flow.nodes, ino);
 	if (node)
 		lock_take(&node->lock);
-	int r = txn_begin_read(cache->flow.index, &txn);
+	int r = txn_begin_look(cache->flow.index, &txn);
 	if (!r)
 		r = nodes_get(txn, ino, &record);
 	txn_abort(&txn);
@@ -80,7 +80,7 @@ int tree_know(struct cache *cache, uint64_t ino)
 {
 	struct node_record record;
 	struct txn *txn = NULL;
-	int r = txn_begin_read(cache->flow.index, &txn);
+	int r = txn_begin_look(cache->flow.index, &txn);
 	if (!r)
 		r = tree_folder(txn, ino, &record);
 	txn_abort(&txn);
@@ -96,7 +96,7 @@ static int look_up(struct cache *cache, uint64_t parent, const char *name, uint6
 	struct node_record folder;
 	struct name found;
 	struct txn *txn AUTO_ABORT = NULL;
-	int r = txn_begin_read(cache->flow.index, &txn);
+	int r = txn_begin_look(cache->flow.index, &txn);
 	if (!r)
 		r = names_get(txn, parent, name, &found);
 	if (!r)
@@ -129,7 +129,7 @@ uint64_t tree_parent(struct cache *cache, uint64_t ino)
 {
 	struct node_record record;
 	struct txn *txn = NULL;
-	int r = txn_begin_read(cache->flow.index, &txn);
+	int r = txn_begin_look(cache->flow.index, &txn);
 	if (!r)
 		r = nodes_get(txn, ino, &record);
 	txn_abort(&txn);

@@ -121,7 +121,7 @@ static int unlink_node(struct cache *cache, uint64_t parent, const char *name, s
 static int name_to_ino(struct cache *cache, uint64_t parent, const char *name, struct name *out)
 {
 	struct txn *txn AUTO_ABORT = NULL;
-	int r = txn_begin_read(cache->flow.index, &txn);
+	int r = txn_begin_look(cache->flow.index, &txn);
 	return r ? r : names_get(txn, parent, name, out);
 }
 

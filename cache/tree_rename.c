@@ -119,7 +119,7 @@ static int find_end(struct txn *txn, struct end *end, struct name *out)
 static int read_ends(struct renaming *rn)
 {
 	struct txn *txn AUTO_ABORT = NULL;
-	int r = txn_begin_read(rn->cache->flow.index, &txn);
+	int r = txn_begin_look(rn->cache->flow.index, &txn);
 	if (!r)
 		r = find_end(txn, &rn->from, &rn->from.found);
 	if (!r)

@@ -8,14 +8,14 @@
 int tree_xattr_get(struct cache *cache, uint64_t ino, const char *name, struct buf *out)
 {
 	struct txn *txn AUTO_ABORT = NULL;
-	int r = txn_begin_read(cache->flow.index, &txn);
+	int r = txn_begin_look(cache->flow.index, &txn);
 	return r ? r : xattrs_get(txn, ino, name, out);
 }
 
 int tree_xattr_list(struct cache *cache, uint64_t ino, struct buf *out)
 {
 	struct txn *txn AUTO_ABORT = NULL;
-	int r = txn_begin_read(cache->flow.index, &txn);
+	int r = txn_begin_look(cache->flow.index, &txn);
 	return r ? r : xattrs_list(txn, ino, out);
 }
 

@@ -48,7 +48,7 @@ static int read_key(struct txn *txn, const struct fill_task *task, char out[KEY_
 int fill_record_key(const struct fill_task *task, char out[KEY_BYTES_MAX + 1])
 {
 	AUTO_ABORT struct txn *txn = NULL;
-	int error = txn_begin_read(task->fill->node->flow->index, &txn);
+	int error = txn_begin_look(task->fill->node->flow->index, &txn);
 
 	return error ? error : read_key(txn, task, out);
 }
@@ -396,7 +396,7 @@ static int is_symlink(struct node *node, bool *out)
 {
 	AUTO_ABORT struct txn *txn = NULL;
 	struct node_record record;
-	int error = txn_begin_read(node->flow->index, &txn);
+	int error = txn_begin_look(node->flow->index, &txn);
 
 	if (!error)
 		error = nodes_get(txn, node_ino(node), &record);

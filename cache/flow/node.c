@@ -115,7 +115,7 @@ static int node_read(struct nodes *nodes, uint64_t ino, struct node **out)
 	struct node_record record;
 	struct txn *txn AUTO_ABORT = NULL;
 	uint64_t stamp, bytes = 0;
-	int r = txn_begin_read(nodes->flow->index, &txn);
+	int r = txn_begin_look(nodes->flow->index, &txn);
 	if (!r)
 		r = nodes_get(txn, ino, &record);
 	if (r)
@@ -125,6 +125,7 @@ static int node_read(struct nodes *nodes, uint64_t ino, struct node **out)
 	r = ages_get(txn, ino, &stamp, &bytes);
 	if (r && r != -ENOENT)
 		return r;
+	txn_abort(&txn);
 	struct node *node = calloc(1, sizeof *node);
 	if (!node)
 		return -ENOMEM;

@@ -62,7 +62,7 @@ uint64_t send_hash(const char *key)
 
 /* -- judging -- */
 
-int send_begin_read(struct sends *s, struct send_look *look, struct txn **out)
+void send_look(struct sends *s, struct send_look *look)
 {
 	lock_take(&s->lock);
 	look->hurry_ns = s->locked.hurry_ns;
@@ -70,7 +70,6 @@ int send_begin_read(struct sends *s, struct send_look *look, struct txn **out)
 	look->now_ns = clock_wall_ns();
 	look->dots_wait = !s->flow->config.durability_bucket;
 	look->covered = index_covered(s->flow->index); /* before the transaction: see above */
-	return txn_begin_read(s->flow->index, out);
 }
 
 /* A retry time that lies further ahead than any delay was made before the clock was set back. */
@@ -166,7 +165,8 @@ static int scan_slice(struct scan *scan, char position[KEY_BYTES_MAX + 1])
 	enum send_verdict verdict;
 	bool knot;
 
-	int r = send_begin_read(scan->s, &scan->look, &txn);
+	send_look(scan->s, &scan->look);
+	int r = txn_begin_read(scan->s->flow->index, &txn);
 	for (unsigned i = 0; r == 0 && i < SLICE; i++) {
 		if (scan->puts >= PUTS_AHEAD || scan->absents >= REMOVE_MAX || scan->freed_count >= FREED_MAX)
 			break;

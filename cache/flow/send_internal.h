@@ -94,7 +94,8 @@ enum send_verdict {
 	SEND_FREED, /* its hold is over, which must be recorded and covered first */
 };
 uint64_t send_hash(const char *key);
-int send_begin_read(struct sends *s, struct send_look *look, struct txn **out) MUST_CHECK;
+/* Before the transaction that reads what is judged. */
+void send_look(struct sends *s, struct send_look *look);
 int send_judge(struct txn *txn, const struct send_look *look, struct pending_record *record,
 	       enum send_verdict *out) MUST_CHECK;
 /* 1 = *batch has claims, or asking again may help; 0 = nothing. */

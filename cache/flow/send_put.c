@@ -112,7 +112,8 @@ static int read_job(struct sends *s, const char *key, struct put_job *job, bool 
 	enum send_verdict verdict;
 
 	job->how = PUT_NOTHING;
-	int r = send_begin_read(s, &look, &txn);
+	send_look(s, &look);
+	int r = txn_begin_look(s->flow->index, &txn);
 	if (!r)
 		r = pending_get(txn, key, &job->wish);
 	if (r == -ENOENT)
@@ -134,7 +135,7 @@ int send_still_wanted(struct sends *s, const struct put_job *job, bool *out)
 {
 	AUTO_ABORT struct txn *txn = NULL;
 	struct pending_record record;
-	int r = txn_begin_read(s->flow->index, &txn);
+	int r = txn_begin_look(s->flow->index, &txn);
 	if (!r)
 		r = pending_get(txn, job->wish.key, &record);
 	*out = r == 0 && same_wish(&record, &job->wish);
@@ -147,7 +148,7 @@ static int unless_changed(struct sends *s, const struct put_job *job, int error)
 	AUTO_ABORT struct txn *txn = NULL;
 	struct pending_record wish;
 	struct node_record node;
-	int r = txn_begin_read(s->flow->index, &txn);
+	int r = txn_begin_look(s->flow->index, &txn);
 	if (!r)
 		r = pending_get(txn, job->wish.key, &wish);
 	if (!r)

@@ -23,7 +23,8 @@ static int read_wishes(struct sends *s, struct list *batch, struct removal *remo
 	struct send_look look;
 	enum send_verdict verdict;
 
-	int r = send_begin_read(s, &look, &txn);
+	send_look(s, &look);
+	int r = txn_begin_read(s->flow->index, &txn);
 	if (r)
 		return r;
 	for (struct list *l = batch->next; l != batch; l = l->next) {

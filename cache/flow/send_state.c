@@ -137,7 +137,7 @@ static bool has_pending(struct sends *s)
 {
 	AUTO_ABORT struct txn *txn = NULL;
 	uint64_t count = 1;
-	int r = txn_begin_read(s->flow->index, &txn);
+	int r = txn_begin_look(s->flow->index, &txn);
 	if (!r)
 		r = pending_count(txn, &count);
 	return r || count;

@@ -60,7 +60,7 @@ static int read_knot(struct sends *s, const char *key, struct pending_record *re
 {
 	AUTO_ABORT struct txn *txn = NULL;
 	*out = false;
-	int r = txn_begin_read(s->flow->index, &txn);
+	int r = txn_begin_look(s->flow->index, &txn);
 	if (!r)
 		r = pending_get(txn, key, record);
 	if (!r && record->holds)

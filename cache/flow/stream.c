@@ -268,7 +268,7 @@ static bool read_key(struct sends *s, struct node *node, struct stream *st)
 {
 	AUTO_ABORT struct txn *txn = NULL;
 	struct node_record record;
-	int r = txn_begin_read(s->flow->index, &txn);
+	int r = txn_begin_look(s->flow->index, &txn);
 	if (!r)
 		r = nodes_get(txn, node_ino(node), &record);
 	if (r || (record.flags & NODE_ORPHAN) || record.name[0] == '.')

@@ -27,7 +27,9 @@ static int pin_and_take(struct index_checkpoint *c)
 {
 	struct index *index = c->index;
 	lock_take(&index->writer);
-	int rc = dbi_errno(mdb_txn_begin(index->env, NULL, MDB_RDONLY, &c->pin));
+	int rc = batch_flush_locked(index);
+	if (rc == 0)
+		rc = dbi_errno(mdb_txn_begin(index->env, NULL, MDB_RDONLY, &c->pin));
 	if (rc == 0) {
 		rc = steady_take(index->file_fd, &c->steady);
 		assert(rc != 0 || c->steady.txn == mdb_txn_id(c->pin));
@@ -169,6 +171,11 @@ uint64_t index_pinned(const struct index *index)
 uint64_t index_covered(const struct index *index)
 {
 	return atomic_load(&index->covered);
+}
+
+uint64_t index_changes(const struct index *index)
+{
+	return atomic_load(&index->changes);
 }
 
 uint64_t index_growth_bytes(const struct index *index)

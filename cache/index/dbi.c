@@ -120,7 +120,14 @@ static int put(struct txn *txn, enum dbi dbi, struct bytes key, struct bytes val
 {
 	assert(txn->writes);
 	MDB_val k = in(key), v = in(value);
-	return mdb_put(txn->mdb, txn->index->dbis[dbi], &k, &v, flags);
+	struct buf *change = &txn->index->batch.change;
+	size_t length = change->length;
+	if (!txn->redoes)
+		journal_note_put(change, dbi, key.at, key.length, value.at, value.length);
+	int rc = mdb_put(txn->mdb, txn->index->dbis[dbi], &k, &v, flags);
+	if (rc != 0)
+		change->length = length;
+	return rc;
 }
 
 int dbi_put(struct txn *txn, enum dbi dbi, struct bytes key, struct bytes value)
@@ -140,7 +147,14 @@ int dbi_delete(struct txn *txn, enum dbi dbi, struct bytes key)
 {
 	assert(txn->writes);
 	MDB_val k = in(key);
-	return spoil(txn, mdb_del(txn->mdb, txn->index->dbis[dbi], &k, NULL));
+	struct buf *change = &txn->index->batch.change;
+	size_t length = change->length;
+	if (!txn->redoes)
+		journal_note_delete(change, dbi, key.at, key.length);
+	int rc = mdb_del(txn->mdb, txn->index->dbis[dbi], &k, NULL);
+	if (rc != 0)
+		change->length = length;
+	return spoil(txn, rc);
 }
 
 int dbi_seek(struct txn *txn, enum dbi dbi, struct bytes key, bool strictly, struct bytes *found,

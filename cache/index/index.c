@@ -123,7 +123,9 @@ static int create(struct index *index, const struct index_config *config, struct
 	struct txn *txn = NULL;
 	if (unlinkat(index->folder_fd, "index.new", 0) != 0 && errno != ENOENT)
 		return -errno;
-	int rc = env_open(index, config->folder, "index.new", MDB_NOLOCK, why);
+	int rc = journal_discard(index->folder_fd); /* of an index before this one: its numbers would fit */
+	if (rc == 0)
+		rc = env_open(index, config->folder, "index.new", MDB_NOLOCK, why);
 	if (rc == 0)
 		rc = txn_begin_first(index, &txn);
 	if (rc == 0 && config->first_blob > 0)
@@ -195,7 +197,9 @@ static int put_back(struct index *index, const struct found *found, struct buf *
 	if (index->read_only)
 		return say(why, -EROFS,
 			   "the index must first be recovered after a power cut; mount it once");
-	int rc = steady_put_back(found->file_fd, &found->steady);
+	int rc = journal_discard(index->folder_fd);
+	if (rc == 0)
+		rc = steady_put_back(found->file_fd, &found->steady);
 	return rc == 0 ? 0 : say_error(why, rc, "index.mdb");
 }
 
@@ -343,6 +347,17 @@ static int checkpoint_now(struct index *index)
 	return rc == 0 ? index_checkpoint_commit(&checkpoint) : rc;
 }
 
+/* What a killed process had acknowledged. */
+static int open_journal(struct index *index, struct buf *why)
+{
+	int rc = journal_open(&index->journal, index->folder_fd, atomic_load(&index->newest), index->read_only);
+	if (rc != 0 || !index->read_only)
+		return rc;
+	return index->journal.count == 0
+		   ? 0
+		   : say(why, -EROFS, "the index must first be recovered after a killed process; mount it once");
+}
+
 static int leave_gap(struct index *index)
 {
 	struct txn *txn;
@@ -395,9 +410,12 @@ static int open_all(struct index *index, const struct index_config *config, enum
 		return rc;
 	map_open(index);
 	txn_note_newest(index);
-	if (index->read_only)
-		return 0;
+	rc = open_journal(index, why);
+	if (rc != 0 || index->read_only)
+		return rc;
 	rc = dbi_errno(mdb_reader_check(index->env, &dead));
+	if (rc == 0)
+		rc = batch_open(index);
 	if (rc == 0)
 		rc = checkpoint_now(index);
 	if (rc == 0 && *start == INDEX_POWER_CUT)
@@ -419,6 +437,7 @@ int index_open(const struct index_config *config, struct index **out, enum index
 	index->folder_fd = -1;
 	index->file_fd = -1;
 	index->statm_fd = -1;
+	index->journal.fd = -1;
 	int rc = open_all(index, config, start, why);
 	if (rc != 0) {
 		if (why->length == 0)
@@ -437,7 +456,9 @@ void index_close(struct index **closed)
 	if (!index)
 		return;
 	assert(!atomic_load(&index->checkpointing));
+	batch_close(index);
 	txn_pool_destroy(index);
+	journal_close(&index->journal);
 	if (index->pin)
 		mdb_txn_abort(index->pin);
 	if (index->pin_unsure)

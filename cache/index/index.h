@@ -2,7 +2,7 @@
  *
  * One process opens it (the caller holds the cache's lock file); never before a fork. Write transactions
  * are serialised; read transactions see a snapshot and never wait. A transaction belongs to one
- * thread. Commits are made without fsync: they survive a killed process, not a power cut; a
+ * thread. Commits are made without fsync: they survive a killed process (journal.h), not a power cut; a
  * checkpoint makes them durable (see checkpoint.c for the protocol).
  *
  * Errors everywhere in cache/index/: -ENOENT (no such record), -EEXIST, -ENOSPC (disk or map full), -EIO,
@@ -21,7 +21,7 @@ struct index;
 struct txn;
 
 struct index_config {
-	const char *folder;   /* exists; index files are folder/index.mdb, index.mdb-lock, steady */
+	const char *folder;   /* exists; index files are folder/index.mdb, index.mdb-lock, journal, steady */
 	const char *identity; /* bucket_identity(): a cache made for another bucket is refused */
 	bool read_only;       /* nothing is written, not even to recover: -EROFS where that is needed */
 	const char *boot_id;  /* NULL = the running kernel's; tests pretend a reboot */
@@ -48,7 +48,13 @@ int index_mark_clean(struct index *index) MUST_CHECK;
 void index_close(struct index **index);
 
 /* -- transactions -- */
-int txn_begin_read(struct index *index, struct txn **out) MUST_CHECK; /* -EAGAIN: 512 at a time are open */
+/* Reads: all that was acknowledged before is seen. -EAGAIN: 512 at a time are open.
+ *   read  a snapshot, for as long as one likes. Where changes were made just now it first has them written to
+ *         index.mdb: some 100 us, and the error if that fails.
+ *   look  a few records, at once. It may hold the writer's lock: until its end no other transaction is begun, no
+ *         lock taken but leaf ones, nothing waited for. */
+int txn_begin_read(struct index *index, struct txn **out) MUST_CHECK;
+int txn_begin_look(struct index *index, struct txn **out) MUST_CHECK;
 int txn_begin_write(struct index *index, struct txn **out) MUST_CHECK;
 /* Ends the transaction in every case, also where it fails: an error (other than -ENOENT, -EEXIST, -ENODATA and
  * a refused argument) in a write transaction spoils it, and its commit aborts and returns that error. Sets *txn to NULL.
@@ -56,7 +62,8 @@ int txn_begin_write(struct index *index, struct txn **out) MUST_CHECK;
 int txn_commit(struct txn **txn) MUST_CHECK;
 void txn_abort(struct txn **txn); /* *txn may be NULL */
 #define AUTO_ABORT __attribute__((cleanup(txn_abort)))
-/* Ascending by one per committed write transaction; that of a write transaction is the one it will have. */
+/* Ascending; that of a write transaction is the one it will have. Transactions that were committed within some
+ * milliseconds may share one: a checkpoint covers all of them or none. */
 uint64_t txn_id(const struct txn *txn);
 bool txn_writes(const struct txn *txn);
 
@@ -97,9 +104,10 @@ void index_checkpoint_abort(struct index_checkpoint **checkpoint);
 uint64_t index_newest(const struct index *index);
 uint64_t index_pinned(const struct index *index);
 uint64_t index_covered(const struct index *index);
-/* By how much index.mdb grew since the last checkpoint began. A commit writes 10 to 20 pages (40 to 80 KiB), and none
- * of the pages that it makes superfluous is used again before the next checkpoint: above some tens of MiB one is due
- * early. */
+/* How many write transactions changed something since the index was opened. */
+uint64_t index_changes(const struct index *index);
+/* By how much index.mdb grew since the last checkpoint began. None of the pages that a commit makes superfluous is
+ * used again before the next checkpoint: above some tens of MiB one is due early. */
 uint64_t index_growth_bytes(const struct index *index);
 
 #endif

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include "cache/base/lock.h"
 #include "index.h"
+#include "journal.h"
 #include "record.h"
 #include "steady.h"
 
@@ -77,6 +78,8 @@ struct txn {
 	struct index *index;
 	MDB_txn *mdb;
 	bool writes;
+	bool looks;  /* reads in the batch, with index->writer held */
+	bool redoes; /* what stands in the journal already */
 	/* writing only */
 	int failed; /* the first error that left it half done: it can only be aborted */
 	bool counters_changed;
@@ -93,12 +96,27 @@ int txn_begin_first(struct index *index, struct txn **out) MUST_CHECK;
 /* Also where nothing was changed, for which LMDB counts no transaction. With index->writer held, or
  * alone. */
 void txn_note_newest(struct index *index);
+/* Commits one of LMDB's own, that no other works in. */
+int txn_commit_mdb(struct index *index, MDB_txn *mdb) MUST_CHECK;
 int txn_counters(struct txn *txn, struct counters *out) MUST_CHECK;
 /* For a change: the transaction writes them when it commits. */
 struct counters *txn_counters_edit(struct txn *txn);
 void txn_pool_destroy(struct index *index);
 /* Adds b and takes off a, never below 0: a sum that is off by rot must not become huge. */
 void counter_move(uint64_t *counter, uint64_t off, uint64_t on);
+
+/* -- the batch (batch.c) -- */
+struct batch {
+	MDB_txn *mdb; /* NULL = it cannot be begun just now */
+	_Atomic unsigned changes; /* acknowledged, not in index.mdb; changed by the writer's holder */
+	struct buf change;	  /* the steps of the change under way */
+	struct wakeup work, done;
+	pthread_t thread;
+	int64_t due_ms;
+	uint64_t rounds;
+	int error; /* of the last round */
+	bool running, started, asked, stopping;
+};
 
 /* -- the map (map.c) -- */
 /* Where a file is mapped; both untouched where that is not known. */
@@ -144,7 +162,9 @@ struct index {
 	/* who holds it writes: over a write transaction, and while a checkpoint copies the meta
 	 * pages */
 	struct lock writer;
-	struct txn write_txn; /* by its holder */
+	struct txn write_txn, look_txn; /* by its holder */
+	struct journal journal;
+	struct batch batch;
 
 	struct lock idle_lock; /* leaf */
 	struct txn *idle;      /* guarded by idle_lock */
@@ -154,7 +174,7 @@ struct index {
 	struct lock blobs_lock; /* held over the transaction that reserves: index_new_blob only */
 	uint64_t blob_next, blob_end;
 
-	_Atomic uint64_t newest, pinned, covered;
+	_Atomic uint64_t newest, pinned, covered, changes;
 	_Atomic uint64_t file_bytes, pinned_bytes; /* up to the last page; at the last checkpoint's begin */
 
 	/* owned by the one who checkpoints */
@@ -164,5 +184,17 @@ struct index {
 	MDB_txn *pin_unsure;  /* after a failed fsync of the folder: either may be the one */
 	bool broken;	      /* the disk failed to make something durable: no more checkpoints */
 };
+
+/* -- the batch, on (batch.c) -- */
+/* Starts its thread; changes that the journal has are in the batch when it returns. */
+int batch_open(struct index *index) MUST_CHECK;
+void batch_close(struct index *index);
+/* The journal's changes, once more. */
+int batch_redo(struct index *index, MDB_txn *mdb) MUST_CHECK;
+/* Until index.mdb has every change that was acknowledged before. */
+int batch_flush(struct index *index) MUST_CHECK;
+int batch_flush_locked(struct index *index) REQUIRES(&index->writer) MUST_CHECK;
+/* A change with the id of that transaction was acknowledged. */
+void batch_changed_locked(struct index *index, uint64_t txn) REQUIRES(&index->writer);
 
 #endif

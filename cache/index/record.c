@@ -32,15 +32,27 @@ enum {
 
 __extension__ typedef unsigned __int128 wide;
 
-void record_digest(uint8_t out[DIGEST_BYTES], const void *bytes, size_t length)
+static wide digest_more(wide hash, const uint8_t *at, size_t length)
 {
-	const uint8_t *at = bytes;
 	wide prime = (wide)1 << 88 | 0x13b;
-	wide hash = (wide)0x6c62272e07bb0142u << 64 | 0x62b821756295c58du;
 	for (size_t i = 0; i < length; i++)
 		hash = (hash ^ at[i]) * prime;
+	return hash;
+}
+
+void record_digest_two(uint8_t out[DIGEST_BYTES], const void *first, size_t first_bytes, const void *second,
+		       size_t second_bytes)
+{
+	wide hash = (wide)0x6c62272e07bb0142u << 64 | 0x62b821756295c58du;
+	hash = digest_more(hash, first, first_bytes);
+	hash = digest_more(hash, second, second_bytes);
 	for (int i = DIGEST_BYTES - 1; i >= 0; i--, hash >>= 8)
 		out[i] = (uint8_t)hash;
+}
+
+void record_digest(uint8_t out[DIGEST_BYTES], const void *bytes, size_t length)
+{
+	record_digest_two(out, bytes, length, NULL, 0);
 }
 
 void record_be64(uint8_t out[8], uint64_t number)

@@ -27,6 +27,9 @@ enum {
 /* FNV-1a with 128 bits, big-endian: tells rot and long keys apart, nothing against an attacker. */
 enum { DIGEST_BYTES = 16 };
 void record_digest(uint8_t out[DIGEST_BYTES], const void *bytes, size_t length);
+/* Of two pieces as if they were one. */
+void record_digest_two(uint8_t out[DIGEST_BYTES], const void *first, size_t first_bytes, const void *second,
+		       size_t second_bytes);
 
 /* -- nodes: ino → node -- */
 bool record_node_valid(const struct node_record *record);

@@ -395,14 +395,28 @@ int salvage_mend(const char *folder, const char *boot_id)
 	return rc;
 }
 
+/* What a killed process had acknowledged but not brought into index.mdb is not looked at: an older record then is all
+ * there is. */
+static int has_journal(const struct state *s, bool *out)
+{
+	struct journal journal;
+	int rc = journal_open(&journal, s->folder_fd, s->file.txn, true);
+	*out = rc == 0 && journal.count > 0;
+	journal_close(&journal);
+	return rc;
+}
+
 int salvage_look(const char *folder, const char *boot_id, struct salvage_facts *out)
 {
 	struct state s;
+	bool journal = false;
 	memset(out, 0, sizeof(*out));
 	int rc = state_open(folder, boot_id, &s);
+	if (rc == 0)
+		rc = has_journal(&s, &journal);
 	if (rc == 0) {
 		out->has_file = s.file_fd >= 0;
-		out->newest = out->has_file && s.file_rc == 0 && s.has_steady &&
+		out->newest = out->has_file && s.file_rc == 0 && s.has_steady && !journal &&
 			      !index_was_mended(s.folder_fd) &&
 			      !strcmp(s.steady.boot_id, s.boot_id) && s.file.txn >= s.steady.txn;
 	}

@@ -3,7 +3,9 @@
  *
  *             begin                                                        end
  *     read    an idle one is renewed (no malloc, no lock of LMDB's)        reset, and kept as idle
- *     write   takes index->writer, reads the counters                      writes them back if they changed
+ *     look    as read where the batch is empty, else takes index->writer   drops it
+ *     write   takes index->writer, nested in the batch, reads the          writes the counters back if they changed;
+ *             counters                                                     into the journal, into the batch
  *
  * An idle read transaction keeps its slot in LMDB's reader table, but pins no snapshot. */
 /* clang-format on */
@@ -64,12 +66,11 @@ void txn_pool_destroy(struct index *index)
 		txn_free(txn);
 }
 
-int txn_begin_read(struct index *index, struct txn **out)
+static int begin_snapshot(struct index *index, struct txn **out)
 {
 	struct txn *txn = idle_take(index);
 	int rc;
 
-	*out = NULL;
 	map_used(index);
 	if (txn) {
 		rc = mdb_txn_renew(txn->mdb);
@@ -89,15 +90,61 @@ int txn_begin_read(struct index *index, struct txn **out)
 	return 0;
 }
 
+int txn_begin_read(struct index *index, struct txn **out)
+{
+	*out = NULL;
+	int rc = batch_flush(index);
+	return rc == 0 ? begin_snapshot(index, out) : rc;
+}
+
+NO_ANALYSIS int txn_begin_look(struct index *index, struct txn **out)
+{
+	struct batch *b = &index->batch;
+	*out = NULL;
+	if (atomic_load(&b->changes) == 0)
+		return begin_snapshot(index, out);
+	map_used(index);
+	lock_take(&index->writer);
+	if (atomic_load(&b->changes) > 0 && b->mdb) {
+		index->look_txn = (struct txn){.index = index, .mdb = b->mdb, .looks = true};
+		*out = &index->look_txn;
+		return 0;
+	}
+	int rc = atomic_load(&b->changes) > 0 ? b->error : 0;
+	lock_drop(&index->writer);
+	return rc == 0 ? begin_snapshot(index, out) : rc;
+}
+
+static NO_ANALYSIS void end_look(struct txn *txn)
+{
+	txn->mdb = NULL;
+	lock_drop(&txn->index->writer);
+}
+
 static void end_read(struct txn *txn)
 {
 	struct index *index = txn->index;
+	if (txn->looks) {
+		end_look(txn);
+		return;
+	}
 	mdb_txn_reset(txn->mdb);
 	idle_give(txn);
 	atomic_fetch_sub(&index->readers, 1);
 }
 
 /* -- writing -- */
+
+/* The batch with room for one more change. */
+static int make_room_locked(struct index *index) REQUIRES(&index->writer);
+static int make_room_locked(struct index *index)
+{
+	if (!index->batch.running)
+		return 0;
+	if (index->batch.mdb && !journal_half_full(&index->journal))
+		return 0;
+	return batch_flush_locked(index);
+}
 
 /* With the lock held when it returns 0. */
 static NO_ANALYSIS int begin_write(struct index *index, struct txn **out)
@@ -107,7 +154,10 @@ static NO_ANALYSIS int begin_write(struct index *index, struct txn **out)
 	struct txn *txn = &index->write_txn;
 	assert(txn->mdb == NULL);
 	*txn = (struct txn){.index = index, .writes = true};
-	int rc = dbi_errno(mdb_txn_begin(index->env, NULL, 0, &txn->mdb));
+	buf_clear(&index->batch.change);
+	int rc = make_room_locked(index);
+	if (rc == 0)
+		rc = dbi_errno(mdb_txn_begin(index->env, index->batch.mdb, 0, &txn->mdb));
 	if (rc == 0) {
 		*out = txn;
 		return 0;
@@ -170,18 +220,44 @@ static int full_or_broken(struct index *index, int rc)
 	return (uint64_t)st.f_bavail * st.f_frsize < FULL_DISK_BYTES ? -ENOSPC : rc;
 }
 
+int txn_commit_mdb(struct index *index, MDB_txn *mdb)
+{
+	int rc = full_or_broken(index, dbi_errno(mdb_txn_commit(mdb)));
+	txn_note_newest(index);
+	return rc;
+}
+
+/* A change that the journal has no room for is acknowledged when index.mdb has it. */
+static int commit_locked(struct index *index, struct txn *txn) REQUIRES(&index->writer);
+static int commit_locked(struct index *index, struct txn *txn)
+{
+	uint64_t id = mdb_txn_id(txn->mdb);
+	bool kept = journal_fits(&index->journal, &index->batch.change) &&
+		    journal_append(&index->journal, &index->batch.change) == 0;
+	int rc = dbi_errno(mdb_txn_commit(txn->mdb));
+	if (rc != 0) {
+		if (kept)
+			journal_take_back(&index->journal);
+		return rc;
+	}
+	batch_changed_locked(index, id);
+	return kept ? 0 : batch_flush_locked(index);
+}
+
 static NO_ANALYSIS int end_write(struct txn *txn, bool commit)
 {
 	struct index *index = txn->index;
 	int rc = txn->failed;
 	if (commit && rc == 0)
 		rc = write_counters(txn);
-	if (commit && rc == 0) {
-		rc = full_or_broken(index, dbi_errno(mdb_txn_commit(txn->mdb)));
-		txn_note_newest(index);
-	} else {
+	if (rc == 0 && index->batch.change.failed)
+		rc = -ENOMEM;
+	if (!commit || rc != 0 || index->batch.change.length == 0)
 		mdb_txn_abort(txn->mdb);
-	}
+	else if (index->batch.running)
+		rc = commit_locked(index, txn);
+	else
+		rc = txn_commit_mdb(index, txn->mdb);
 	txn->mdb = NULL;
 	lock_drop(&index->writer);
 	return rc;

@@ -136,8 +136,10 @@ static void growth(void **state)
 {
 	struct fixture *f = *state;
 	uint64_t before = 0;
-	for (int i = 0; i < 300; i++)
+	for (int i = 0; i < 300; i++) {
 		change(f->index);
+		flush(f->index);
+	}
 	assert_in_range(index_growth_bytes(f->index), 1 << 20, 1 << 26);
 	must_checkpoint(f->index);
 	for (int i = 0; i < 60; i++) {

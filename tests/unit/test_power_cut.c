@@ -236,6 +236,7 @@ static void interleave(void)
 	disk.active = false;
 	for (uint64_t n = draw(4); n > 0; n--) {
 		change(disk.index);
+		flush(disk.index);
 		capture();
 	}
 	disk.active = active;
@@ -274,7 +275,8 @@ int fsync(int fd)
 	int rc = (int)syscall(SYS_fsync, fd);
 	if (disk.active && folder) {
 		interleave(); /* not yet returned: either may be there */
-		memcpy(disk.steady[0], disk.steady[1], STEADY_BYTES);
+		if (disk.renamed)
+			memcpy(disk.steady[0], disk.steady[1], STEADY_BYTES);
 		disk.renamed = false;
 		interleave();
 	}
@@ -294,6 +296,8 @@ static void one_period(void)
 	struct index_checkpoint *checkpoint;
 	for (uint64_t n = 3 + draw(12); n > 0; n--) {
 		change(disk.index);
+		if (disk.no_pin || draw(4) > 0)
+			flush(disk.index);
 		capture();
 		maybe_cut_power();
 	}
@@ -302,6 +306,7 @@ static void one_period(void)
 	expect(index_checkpoint_txn(checkpoint), content);
 	for (uint64_t n = draw(5); n > 0; n--) {
 		change(disk.index);
+		flush(disk.index);
 		capture();
 		maybe_cut_power();
 	}

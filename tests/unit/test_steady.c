@@ -22,6 +22,8 @@ static void takes_what_lmdb_says(void **state)
 		snprintf(name, sizeof(name), "f%d", i);
 		must_make(txn, 1, name, S_IFREG, 0);
 		assert_int_equal(txn_commit(&txn), 0);
+		assert_int_equal(txn_begin_read(f->index, &txn), 0); /* index.mdb has it then */
+		txn_abort(&txn);
 		take(f, &steady);
 		assert_int_equal(mdb_env_info(f->index->env, &info), 0);
 		assert_int_equal(mdb_env_stat(f->index->env, &stat), 0);
