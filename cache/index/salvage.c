@@ -21,7 +21,7 @@
 #include "cache/base/clock.h"
 #include "salvage_internal.h"
 
-enum { SILENCE_MS = 30 * 1000, RESTARTS_MAX = 64 };
+enum { SILENCE_MS = 30 * 1000, RESTARTS_MAX = 64, CHECK_MS = 10 * 1000 };
 
 /* -- one process -- */
 
@@ -378,6 +378,23 @@ static void state_close(struct state *s)
 		close(s->folder_fd);
 }
 
+/* Where this boot's kernel had it all, and the whole index can be read. */
+static int redo_journal(const char *folder, const struct state *s)
+{
+	AUTO_BUF struct buf path = BUF_EMPTY, why = BUF_EMPTY;
+	struct journal journal;
+	if (s->file_fd < 0 || s->file_rc != 0 || !s->has_steady || strcmp(s->steady.boot_id, s->boot_id) != 0)
+		return 0;
+	int rc = journal_open(&journal, s->folder_fd, s->file.txn, true);
+	buf_printf(&path, "%s/index.mdb", folder);
+	if (rc == 0 && path.failed)
+		rc = -ENOMEM;
+	if (rc == 0 && journal.count > 0 && salvage_check(folder, CHECK_MS, &why) == 0)
+		rc = salvage_redo(buf_string(&path), &journal);
+	journal_close(&journal);
+	return rc;
+}
+
 int salvage_mend(const char *folder, const char *boot_id)
 {
 	struct state s;
@@ -391,12 +408,13 @@ int salvage_mend(const char *folder, const char *boot_id)
 		if (rc == 0)
 			rc = steady_put_back(s.file_fd, &s.steady);
 	}
+	if (rc == 0)
+		rc = redo_journal(folder, &s);
 	state_close(&s);
 	return rc;
 }
 
-/* What a killed process had acknowledged but not brought into index.mdb is not looked at: an older record then is all
- * there is. */
+/* What a killed process had acknowledged and not brought into index.mdb. */
 static int has_journal(const struct state *s, bool *out)
 {
 	struct journal journal;

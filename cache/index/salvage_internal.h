@@ -38,6 +38,9 @@ struct salvage_task {
 	int out; /* the pipe */
 };
 
+/* Brings the journal's changes into index.mdb at path, or leaves that as it is (in the log). -errno: no process. */
+int salvage_redo(const char *path, const struct journal *journal) MUST_CHECK;
+
 /* The child's whole life; never returns. */
 _Noreturn void salvage_child(const struct salvage_task *task);
 
