@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 #include "cache/base/clock.h"
+#include "cache/flow/fill_internal.h"
 #include "cache/index/names.h"
 #include "tests/support/rig.h"
 
@@ -273,6 +274,9 @@ static int teardown(void **state)
 {
 	struct lab *lab = *state;
 
+	pthread_mutex_lock(&lab->mutex);
+	lab->gate = false;
+	pthread_mutex_unlock(&lab->mutex);
 	rig_destroy(&lab->rig);
 	server_stop(lab->server);
 	pthread_mutex_destroy(&lab->mutex);
@@ -494,39 +498,51 @@ static void answered(struct fill_wait *wait, int error)
 	w->answers++;
 }
 
+static void set_gate(struct lab *lab, bool shut)
+{
+	pthread_mutex_lock(&lab->mutex);
+	lab->gate = shut;
+	lab->at_gate = false;
+	pthread_mutex_unlock(&lab->mutex);
+}
+
+static bool stands_at_gate(struct lab *lab)
+{
+	bool stands = false;
+
+	for (int i = 0; i < 10000 && !stands; i++) {
+		server_sleep_ms(1);
+		pthread_mutex_lock(&lab->mutex);
+		stands = lab->at_gate;
+		pthread_mutex_unlock(&lab->mutex);
+	}
+	return stands;
+}
+
 /* With verify, the first bytes are not given away before the last ones came; without it, they are. */
 static void nobody_gets_what_is_not_proved(void **state)
 {
 	struct lab *lab = *state;
-	bool at_gate = false;
 
 	for (int verify = 0; verify < 2; verify++) {
 		lab->rig.config.bucket.verify = verify;
 		rig_start(&lab->rig);
 		struct node *node = node_of(lab, verify ? "yes-a" : "no-a");
 		struct waited w = {.wait = {.start = 0, .end = 10, .done = answered}};
-		lab->gate = true;
+		set_gate(lab, true);
 		lock_take(&node->lock);
 		fill_want_locked(lab->rig.cache.flow.fills, node, &w.wait);
 		lock_drop(&node->lock);
-		for (int i = 0; i < 5000 && !at_gate; i++) {
-			server_sleep_ms(1);
-			pthread_mutex_lock(&lab->mutex);
-			at_gate = lab->at_gate;
-			pthread_mutex_unlock(&lab->mutex);
-		}
+		assert_true(stands_at_gate(lab));
 		for (int i = 0; i < (verify ? 50 : 5000) && !w.answers; i++)
 			server_sleep_ms(1);
 		assert_int_equal(w.answers, !verify);
-		pthread_mutex_lock(&lab->mutex);
-		lab->gate = false;
-		pthread_mutex_unlock(&lab->mutex);
+		set_gate(lab, false);
 		becomes_right(lab, node, 'a');
 		assert_int_equal(w.answers, 1);
 		assert_int_equal(w.error, 0);
 		node_put(&node);
 		rig_stop(&lab->rig);
-		at_gate = false;
 	}
 }
 
@@ -699,28 +715,39 @@ static void who_builds_on_it_waits_for_the_proof(void **state)
 	rig_check_space(&lab->rig);
 }
 
-/* Stopped between the last byte and the check: the next start does not take it for whole. */
+/* The last byte comes when the fills are to stop, so there is no check: the next start does not take it for whole. */
 static void what_was_not_checked_is_not_whole_after_a_restart(void **state)
 {
 	struct lab *lab = *state;
+	struct waited w = {.wait = {.start = MIB, .end = LARGE, .done = answered}};
 
 	lab->size = LARGE;
 	rig_start(&lab->rig);
 	struct node *node = node_of(lab, "a");
 	uint64_t ino = node_ino(node);
-	assert_int_equal(get(lab, node, 0, LARGE - 10), 0);
-	struct waited w = {.wait = {.start = LARGE - 10, .end = LARGE, .done = answered}};
+	assert_int_equal(get(lab, node, 0, MIB), 0);
+	rig_rest(node);
+	set_gate(lab, true);
 	lock_take(&node->lock);
 	fill_want_locked(lab->rig.cache.flow.fills, node, &w.wait);
 	lock_drop(&node->lock);
+	assert_true(stands_at_gate(lab));
+	lab->rig.cache.flow.fills->stopping = true;
+	set_gate(lab, false);
+	rig_rest(node);
+	assert_int_equal(w.answers, 1);
 	node_put(&node);
-	rig_stop(&lab->rig); /* before, in or after the check */
+	rig_stop(&lab->rig);
+
 	rig_start(&lab->rig);
 	struct node_record record = rig_record(&lab->rig, ino);
+	assert_int_equal(record.content, CONTENT_REMOTE);
+	assert_true(record.blob && record.present_bytes);
 	node = rig_node(&lab->rig, ino);
-	if (record.content == CONTENT_REMOTE)
-		assert_false(ranges_cover(&node->locked.present, 0, LARGE));
+	assert_false(ranges_cover(&node->locked.present, 0, LARGE));
+	lie(lab, HONEST, 0, 0);
 	becomes_right(lab, node, 'a');
+	assert_int_equal(gets(lab), 1); /* of its last piece */
 	node_put(&node);
 	rig_check_space(&lab->rig);
 }
