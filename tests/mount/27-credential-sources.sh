@@ -3,6 +3,7 @@
 . "$(dirname "$0")/../support/lib.sh"
 
 start_rgw
+start_proxy
 start_cloud
 mount_options() { echo "cache=$CACHE,endpoint=${ENDPOINT/127.0.0.1/localhost},region=us-east-1"; }
 export AWS_CONFIG_FILE=$T/config AWS_SHARED_CREDENTIALS_FILE=$T/none
@@ -30,10 +31,11 @@ AWS_CONTAINER_CREDENTIALS_FULL_URI=$CLOUD/container AWS_CONTAINER_AUTHORIZATION_
 	works container-token "the container's"
 
 # A web identity, by variables and by a profile
-cloud identity=eyJh.bGci.of-the/pod+== seconds=900
+cloud identity=eyJh.bGci.of-the/pod+== seconds=900 token=session/of+the==role # which this server does not look at
 (umask 022 && echo "eyJh.bGci.of-the/pod+==" >"$T/identity")
 role=arn:aws:iam::123456789012:role/media
 AWS_ENDPOINT_URL_STS=$CLOUD AWS_WEB_IDENTITY_TOKEN_FILE=$T/identity AWS_ROLE_ARN=$role works web-identity "web identity"
+expect_text "$(requests PUT '/web-identity$' signed)" 'x-amz-security-token' "what was signed"
 printf '[default]\nrole_arn = %s\nweb_identity_token_file = %s\nrole_session_name = a.b@c\n' $role "$T/identity" >"$T/config"
 AWS_ENDPOINT_URL_STS=$CLOUD works web-identity-profile "web identity"
 

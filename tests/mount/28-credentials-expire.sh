@@ -11,8 +11,7 @@ second=$KEY second_secret=$SECRET
 start_cloud
 mount_options() { echo "cache=$CACHE,endpoint=$ENDPOINT,region=us-east-1"; }
 export AWS_CONTAINER_CREDENTIALS_FULL_URI=$CLOUD/container
-# A session token is sent, and this server has no use for it.
-cloud access_key="$first" secret="$first_secret" seconds=3
+cloud access_key="$first" secret="$first_secret" seconds=3 token=ignored-by-this-server
 start_mount
 echo 0 >"$MNT/f0"
 wait_for 30 object_is f0 "$MNT/f0"

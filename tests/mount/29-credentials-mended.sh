@@ -43,6 +43,13 @@ kill -HUP "${DAEMON[$MNT]}"
 wait_for 20 object_is w20 "$MNT/w20"
 wait_uploaded "$MNT"
 expect_eq "$(cat "$MNT/cold.txt")" cold
+
+printf '*.txt cache_control=no-cache\n' >"$T/rules"
+for i in $(seq 40); do # in the middle of work
+	for j in 1 2 3; do echo "$i $j" >"$MNT/r$i-$j.txt"; done
+	[ $((i % 4)) != 0 ] || kill -HUP "${DAEMON[$MNT]}"
+done
+wait_uploaded "$MNT"
 expect_eq "$(grep -c 'the server refuses them' "$LOG")" 1 "lines of the state"
 expect_text "$(cat "$LOG")" 'there are valid ones again'
 stop_mount
