@@ -14,7 +14,6 @@
 #include <time.h>
 #include "cache/base/clock.h"
 #include "cache/base/log.h"
-#include "cache/flow/sound.h"
 #include "cache/index/ages.h"
 #include "cache/index/nodes.h"
 #include "cache/index/pending.h"
@@ -229,29 +228,11 @@ static int adopt_root(struct cache *cache)
 	return r ? r : txn_commit(&txn);
 }
 
-/* First, so that the sweep sees the state as it was opened. */
-static int open_sweep(struct cache *cache, enum index_start start)
-{
-	uint64_t end = 0;
-	struct txn *txn AUTO_ABORT = NULL;
-	int r = sweep_open(cache, start == INDEX_POWER_CUT, &cache->sweep);
-	if (r || start != INDEX_POWER_CUT)
-		return r;
-	AUTO_CLOSE int folder = open(cache->config->cache, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (folder < 0)
-		return -errno;
-	r = txn_begin_read(cache->flow.index, &txn);
-	if (!r)
-		r = index_blob_end(txn, &end);
-	if (!r)
-		sound_doubt(&cache->flow, end, folder);
-	return r;
-}
-
 static int open_parts(struct cache *cache, enum index_start start, bool known)
 {
 	struct flow *flow = &cache->flow;
-	int r = start == INDEX_NEW || start == INDEX_CLEAN ? 0 : open_sweep(cache, start);
+	/* first, so that it sees the state as it was opened */
+	int r = sweep_open(cache, start, &cache->sweep);
 	if (!r)
 		r = nodes_open(flow, &flow->nodes);
 	if (!r)

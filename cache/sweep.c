@@ -7,14 +7,18 @@
 #include "sweep.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include "cache/base/log.h"
 #include "cache/flow/checkpoint.h"
+#include "cache/flow/sound.h"
 #include "cache/index/ages.h"
 #include "cache/index/nodes.h"
 #include "cache/index/pending.h"
 #include "sweep_internal.h"
+
+#define META_SWEEP "sweep"
 
 static int name_blob_of_node(struct sweep *s, uint64_t ino)
 {
@@ -102,44 +106,103 @@ static int visit_orphan(void *arg, uint64_t ino)
 
 static int sweep(struct sweep *s)
 {
-	int r = s->power_cut ? sweep_unsent(s) : 0;
-	if (!r)
-		r = name_all(s);
+	int r = name_all(s);
 	if (!r)
 		r = orphans_each(s->txn, visit_orphan, s);
-	txn_abort(&s->txn);
-	return r ? r : blobs_each(s->flow->blobs, visit_blob, s);
+	txn_abort(&s->txn); /* a snapshot that is held makes the index grow */
+	if (!r && s->doubted)
+		r = sweep_unsent(s);
+	if (!r)
+		r = blobs_each(s->flow->blobs, visit_blob, s);
+	if (!r && s->doubted)
+		r = sweep_copies(s);
+	return r;
+}
+
+/* So that one that is not over is not forgotten: the meta record has the number that blobs are doubted below. */
+static int remember(struct sweep *s, bool over)
+{
+	uint8_t number[sizeof(s->doubted)];
+	struct txn *txn AUTO_ABORT = NULL;
+	int r = txn_begin_write(s->flow->index, &txn);
+	memcpy(number, &s->doubted, sizeof(number));
+	if (!r)
+		r = over ? meta_delete(txn, META_SWEEP) : meta_put(txn, META_SWEEP, number, sizeof(number));
+	return r == -ENOENT ? 0 : r ? r : txn_commit(&txn);
 }
 
 static void *run(void *arg)
 {
 	struct sweep *s = arg;
 	int r = sweep(s);
-	if (r && r != -ECANCELED)
-		log_error("cache: the sweep after an unclean stop failed, what it did not drop takes room until the "
-			  "next one error=%s", strerror(-r));
 	if (!r)
-		log_info("cache: swept after an unclean stop blobs=%llu bytes=%llu unnamed_files=%llu damaged=%llu",
+		r = remember(s, true);
+	checkpoint_kick(s->flow->checkpoints);
+	if (r && r != -ECANCELED)
+		log_error("cache: the sweep after an unclean stop failed, it begins again at the next start error=%s",
+			  strerror(-r));
+	if (!r)
+		log_info("cache: swept after an unclean stop blobs=%llu bytes=%llu unnamed_files=%llu not_whole=%llu",
 			 (unsigned long long)s->dropped, (unsigned long long)s->dropped_bytes,
 			 (unsigned long long)s->orphans, (unsigned long long)s->damaged);
 	return NULL;
 }
 
-int sweep_open(struct cache *cache, bool power_cut, struct sweep **out)
+/* -- opening -- */
+
+/* What an earlier sweep that did not end has left to do; -ENOENT. */
+static int recall(struct sweep *s)
+{
+	struct buf value AUTO_BUF = BUF_EMPTY;
+	int r = meta_get(s->txn, META_SWEEP, &value);
+	if (!r && value.length == sizeof(s->doubted))
+		memcpy(&s->doubted, value.data, sizeof(s->doubted));
+	return r;
+}
+
+static int prepare(struct sweep *s, enum index_start start, bool *needed)
+{
+	int r = txn_begin_read(s->flow->index, &s->txn);
+	if (!r)
+		r = index_blob_end(s->txn, &s->blob_end);
+	if (r)
+		return r;
+	r = recall(s);
+	*needed = r != -ENOENT || start == INDEX_KILLED || start == INDEX_POWER_CUT;
+	if (r && r != -ENOENT)
+		return r;
+	if (start == INDEX_POWER_CUT)
+		s->doubted = s->blob_end;
+	if (!s->doubted)
+		return 0;
+	AUTO_CLOSE int folder = open(s->cache->config->cache, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (folder < 0)
+		return -errno;
+	sound_doubt(s->flow, s->doubted, folder);
+	return 0;
+}
+
+int sweep_open(struct cache *cache, enum index_start start, struct sweep **out)
 {
 	struct sweep *s = calloc(1, sizeof *s);
+	bool needed = false;
+	*out = NULL;
 	if (!s)
 		return -ENOMEM;
 	s->cache = cache;
 	s->flow = &cache->flow;
-	s->power_cut = power_cut;
-	int r = txn_begin_read(s->flow->index, &s->txn);
-	if (!r)
-		r = index_blob_end(s->txn, &s->blob_end);
+	int r = prepare(s, start, &needed);
+	if (r || !needed) {
+		sweep_close(&s);
+		return r;
+	}
+	if (start != INDEX_CLEAN) {
+		r = remember(s, false);
+		if (r) /* a full disk must not keep it from starting */
+			log_warn("cache: a sweep that is cut off will not be done again error=%s", strerror(-r));
+	}
 	*out = s;
-	if (r)
-		sweep_close(out);
-	return r;
+	return 0;
 }
 
 int sweep_start(struct sweep *s)

@@ -9,8 +9,8 @@
 struct sweep {
 	struct cache *cache;
 	struct flow *flow;
-	bool power_cut;
 	struct txn *txn;   /* the state as it was opened */
+	uint64_t doubted;  /* blobs below it came through a power cut; 0 = none did */
 	uint64_t blob_end; /* of blobs that are older than this start */
 	struct numbers named;
 	uint64_t dropped, dropped_bytes, orphans, damaged;
@@ -19,7 +19,8 @@ struct sweep {
 	_Atomic bool stopping;
 };
 
-/* Every unsent file of the state as it was opened. 0, -ECANCELED, -errno of the index. */
+/* sweep_doubted.c: every unsent file; every copy. 0, -ECANCELED, -errno of the index. */
 int sweep_unsent(struct sweep *s) MUST_CHECK;
+int sweep_copies(struct sweep *s) MUST_CHECK;
 
 #endif

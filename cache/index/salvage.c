@@ -203,6 +203,8 @@ static int take_messages(struct table *t, struct reader *r, struct salvage_place
 		case SAY_PATH:
 			take_path(t);
 			break;
+		case SAY_ALIVE:
+			break;
 		case SAY_END:
 			rc = give(t);
 			return rc ? rc : 1;

@@ -16,6 +16,7 @@
 #include "salvage_internal.h"
 
 enum { EXIT_BROKEN = 3, MEMORY_BYTES = 256 << 20, CPU_SECONDS_MIN = 20, BYTES_A_SECOND = 4 << 20 };
+enum { ALIVE_EVERY = 1 << 16 };
 enum { FREE_TABLE = 0 }; /* LMDB's own number of its list of free pages */
 
 struct child {
@@ -276,8 +277,11 @@ static void say_path(struct child *c, const struct node_record *node)
 
 static void visit_node(struct child *c, MDB_val key, MDB_val value)
 {
+	static unsigned seen;
 	struct node_record node;
 	uint64_t ino;
+	if (++seen % ALIVE_EVERY == 0)
+		say(c, SAY_ALIVE, nothing, nothing);
 	if (!fits(c, key, value) || key.mv_size != sizeof(ino)) {
 		say(c, SAY_DAMAGED, nothing, nothing);
 		return;

@@ -14,6 +14,7 @@ enum salvage_word {
 	SAY_NODE = 'n',	   /* of the wish before: ino and value */
 	SAY_PATH = 'p',	   /* of the node before: the value is its key */
 	SAY_DAMAGED = 'd', /* a record that cannot be decoded: its key; PASS_CHECK: the value says what in words */
+	SAY_ALIVE = 'a',   /* a long way without anything to say */
 	SAY_END = 'e',	   /* the table's end was reached in order */
 };
 

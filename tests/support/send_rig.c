@@ -91,8 +91,8 @@ void send_rig_start(struct send_rig *r)
 	flow->bucket = store_open(r->store);
 	must(blobs_open(r->folder, &flow->blobs));
 	must(index_open(&index, &flow->index, &r->found, &why));
-	if (r->found != INDEX_NEW && r->found != INDEX_CLEAN)
-		must(sweep_open(&r->cache, false, &r->cache.sweep));
+	/* what is copied for a power cut has no holes that could tell anything */
+	must(sweep_open(&r->cache, r->found == INDEX_POWER_CUT ? INDEX_KILLED : r->found, &r->cache.sweep));
 	must(nodes_open(flow, &flow->nodes));
 	must(checkpoints_open(flow, &flow->checkpoints));
 	must(evicts_open(flow, &flow->evicts));

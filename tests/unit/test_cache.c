@@ -8,7 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include "cache/base/log.h"
 #include "cache/cache.h"
 #include "cache/index/index.h"
@@ -142,6 +146,70 @@ static void test_root_is_adopted_once(void **state)
 	cache_close(&cache);
 }
 
+static void make_stray(struct place *p, char path[256])
+{
+	int status;
+	uint64_t blob = 0;
+	int fds[2];
+	assert_int_equal(pipe(fds), 0);
+	if (fork() == 0) {
+		struct cache *cache;
+		int fd, r = open_it(p, &cache);
+		if (!r)
+			r = index_new_blob(cache->flow.index, &blob);
+		if (!r)
+			r = blob_create(cache->flow.blobs, blob, &fd);
+		if (r || write(fds[1], &blob, sizeof blob) != sizeof blob)
+			_exit(1);
+		kill(getpid(), SIGKILL);
+	}
+	assert_int_equal(read(fds[0], &blob, sizeof blob), sizeof blob);
+	close(fds[0]);
+	close(fds[1]);
+	assert_true(wait(&status) > 0 && WIFSIGNALED(status));
+	snprintf(path, 256, "%s/blobs/%llx/%llx", p->config.cache, (unsigned long long)(blob >> 12),
+		 (unsigned long long)blob);
+	assert_int_equal(access(path, F_OK), 0);
+}
+
+static bool is_remembered(struct cache *cache)
+{
+	struct buf value AUTO_BUF = BUF_EMPTY;
+	struct txn *txn;
+	assert_int_equal(txn_begin_read(cache->flow.index, &txn), 0);
+	int r = meta_get(txn, "sweep", &value);
+	txn_abort(&txn);
+	return r == 0;
+}
+
+/* A sweep that did not come to its end is done by the next start, though the stop was clean. */
+static void test_sweep_is_not_forgotten(void **state)
+{
+	struct place *p = *state;
+	struct cache *cache;
+	char path[256];
+	assert_int_equal(mkdir(p->bucket, 0700), 0);
+	make_stray(p, path);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(open_it(p, &cache), 0);
+		assert_non_null(cache->sweep);
+		cache_stop(cache);
+		cache_close(&cache);
+	}
+	assert_int_equal(access(path, F_OK), 0);
+	assert_int_equal(open_it(p, &cache), 0);
+	assert_int_equal(cache_start(cache, NULL), 0);
+	for (unsigned i = 0; i < 3000 && is_remembered(cache); i++)
+		usleep(10000);
+	assert_int_equal(access(path, F_OK), -1);
+	cache_stop(cache);
+	cache_close(&cache);
+	assert_int_equal(open_it(p, &cache), 0);
+	assert_null(cache->sweep);
+	cache_stop(cache);
+	cache_close(&cache);
+}
+
 int main(void)
 {
 	const struct log_config log = {.level = LOG_LEVEL_ERROR};
@@ -152,6 +220,7 @@ int main(void)
 		TEST(test_opened_but_never_started),
 		TEST(test_two_at_a_time),
 		TEST(test_root_is_adopted_once),
+		TEST(test_sweep_is_not_forgotten),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

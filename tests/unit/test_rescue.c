@@ -321,6 +321,12 @@ static void leaf_zeroed(const struct place *p) { spoil_pages_with(p, "filler-wit
 static void main_zeroed(const struct place *p) { spoil_pages_with(p, "pending", 0); }
 static void wishes_garbage(const struct place *p) { spoil_pages_with(p, "dir/linked2", -1); }
 static void wishes_and_leaf(const struct place *p) { wishes_garbage(p), leaf_garbage(p); }
+static void damage_noted(const struct place *p)
+{
+	char path[200];
+	snprintf(path, sizeof(path), "%s/index.damaged", p->cache);
+	close(creat(path, 0600));
+}
 static void index_gone(const struct place *p) { drop(p, "index.mdb"); }
 static void all_gone(const struct place *p) { drop(p, "index.mdb"), drop(p, "steady"), drop(p, "steady.old"); }
 static void index_cut(const struct place *p)
@@ -515,6 +521,7 @@ static void test_damages(void **state)
 	    {"steady zeroed", steady_zeroed, NAMES_NEWEST, true},
 	    {"steady garbage", steady_garbage, NAMES_NEWEST, true},
 	    {"steady gone", steady_gone, NAMES_NEWEST, true},
+	    {"noted while it was in use", damage_noted, NAMES_NEWEST, true},
 	    {"both steady gone", both_steady_gone, NAMES, true},
 	    {"meta pages garbage", metas_garbage, NAMES, true},
 	    {"leaf garbage", leaf_garbage, AROUND, true},

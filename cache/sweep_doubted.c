@@ -1,4 +1,10 @@
-/* Unsent files that a power cut has damaged. A checkpoint made each durable, so this needs a disk that lied, or one that lost
+/* What a power cut has damaged, looked for by short transactions, since a file that must be looked at on a slow disk takes its
+ * time.
+ *
+ * Copies of what the bucket has: opening one is enough, the node forgets a blob that is not sound. They are visited from the
+ * oldest on, up to those that were used since the start, which were opened then.
+ *
+ * Unsent files: a checkpoint made each durable, so this needs a disk that lied, or one that lost
  * sectors. There is no copy of such a file anywhere: it is not sent, since that would replace what the bucket may have of
  * an earlier version by something broken, and it does not stay in the tree, where it could be taken for whole.
  *
@@ -9,6 +15,7 @@
 #include "cache/base/log.h"
 #include "cache/flow/checkpoint.h"
 #include "cache/flow/sound.h"
+#include "cache/index/ages.h"
 #include "cache/index/pending.h"
 #include "rescue_internal.h"
 #include "survey.h"
@@ -115,11 +122,18 @@ static int look_at(struct sweep *s, const struct pending_record *wish)
 	return survey_refresh(s->cache->survey, parent);
 }
 
+static int next_wish(struct sweep *s, struct pending_record *wish)
+{
+	struct txn *txn AUTO_ABORT = NULL;
+	int r = txn_begin_read(s->flow->index, &txn);
+	return r ? r : pending_next(txn, wish->key, wish);
+}
+
 int sweep_unsent(struct sweep *s)
 {
 	struct pending_record wish = {.key = ""};
 	int r;
-	while ((r = pending_next(s->txn, wish.key, &wish)) == 0) {
+	while ((r = next_wish(s, &wish)) == 0) {
 		if (atomic_load(&s->stopping))
 			return -ECANCELED;
 		r = wish.want == PENDING_PUT ? look_at(s, &wish) : 0;
@@ -127,4 +141,65 @@ int sweep_unsent(struct sweep *s)
 			return r;
 	}
 	return r == -ENOENT ? 0 : r;
+}
+
+/* -- copies -- */
+
+enum { BATCH = 1024 };
+
+struct batch {
+	uint64_t stamp, ino; /* where the one before ended */
+	uint64_t last_stamp;
+	uint64_t inos[BATCH];
+	size_t count;
+};
+
+static int choose(void *arg, uint64_t ino, uint64_t stamp, uint64_t bytes)
+{
+	struct batch *b = arg;
+	(void)bytes;
+	if (stamp < b->stamp || (stamp == b->stamp && ino <= b->ino))
+		return 0;
+	if (stamp > b->last_stamp)
+		return 1;
+	b->stamp = stamp;
+	b->ino = ino;
+	b->inos[b->count++] = ino;
+	return b->count == BATCH;
+}
+
+static int choose_batch(struct sweep *s, struct batch *b)
+{
+	struct txn *txn AUTO_ABORT = NULL;
+	int r = txn_begin_read(s->flow->index, &txn);
+	b->count = 0;
+	return r ? r : ages_each(txn, choose, b);
+}
+
+static int look_at_copy(struct sweep *s, uint64_t ino)
+{
+	struct node *node;
+	int r = node_get(s->flow->nodes, ino, &node);
+	if (r)
+		return r == -ENOENT || r == -EISDIR ? 0 : r;
+	lock_take(&node->lock);
+	if (!node->locked.gone && !node->locked.draft && !node->locked.fill && node->locked.blob &&
+	    node->locked.blob < s->doubted && node->locked.content != CONTENT_DIRTY)
+		r = node_open_blob_locked(node);
+	lock_drop(&node->lock);
+	node_put(&node);
+	s->damaged += r == -EAGAIN;
+	return r == -EAGAIN || r == -ENOENT ? 0 : r;
+}
+
+int sweep_copies(struct sweep *s)
+{
+	struct batch b = {.last_stamp = evict_stamp()};
+	int r;
+	do {
+		r = choose_batch(s, &b);
+		for (size_t i = 0; !r && i < b.count; i++)
+			r = atomic_load(&s->stopping) ? -ECANCELED : look_at_copy(s, b.inos[i]);
+	} while (!r && b.count);
+	return r;
 }
