@@ -11,12 +11,14 @@
 #include "cache/base/clock.h"
 #include "cache/index/pending.h"
 #include "cache/index/steady.h"
+#include "cache/file.h"
 #include "cache/internal.h"
 #include "cache/tree.h"
 #include "files.h"
 #include "seams.h"
 #include "work.h"
 
+#define LATER "later"
 enum { DRAIN_MS = 30000, SWEEP_MS = 10000 };
 
 bool wrong(struct verdict *v, const char *fmt, ...)
@@ -47,11 +49,30 @@ static void find_steps(struct expected *e)
 	}
 }
 
+static int read_newest(int folder_fd, struct steady *out)
+{
+	int fd AUTO_CLOSE = openat(folder_fd, "index.mdb", O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : steady_take(fd, out);
+}
+
+static bool check_killed(const struct expected *e, struct verdict *v)
+{
+	for (int i = 0; i < ACTORS; i++) {
+		const struct story *story = &e->stories[i];
+		if (e->low[i] + 1 < story->count && story->steps[e->low[i] + 1].at <= e->at)
+			return wrong(v, "a step was acknowledged before the kill, and is lost: %s",
+				     story->steps[e->low[i] + 1].what);
+	}
+	return true;
+}
+
 bool check_txn(struct expected *e, const char *folder, struct verdict *v)
 {
 	struct steady steady;
 	int fd AUTO_CLOSE = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int r = fd < 0 ? -errno : steady_read(fd, "steady", &steady);
+	if (!r && e->killed)
+		r = read_newest(fd, &steady);
 	if (r && r != -ENOENT)
 		return wrong(v, "steady: %s", strerror(-r));
 	e->txn = r ? 0 : steady.txn;
@@ -59,7 +80,7 @@ bool check_txn(struct expected *e, const char *folder, struct verdict *v)
 		return wrong(v, "transaction %llu was promised, %llu is what is left", (unsigned long long)e->promised,
 			     (unsigned long long)e->txn);
 	find_steps(e);
-	return true;
+	return e->killed ? check_killed(e, v) : true;
 }
 
 /* -- the tree -- */
@@ -205,6 +226,68 @@ bool check_tree(struct cache *cache, struct expected *e, struct verdict *v)
 	return true;
 }
 
+/* -- it goes on -- */
+
+static int write_file(struct cache *cache, const char *path, uint64_t offset, const char *text)
+{
+	struct create create = {.mode = 0600, .flags = O_RDWR};
+	struct file *file;
+	struct stat st;
+	int r = files_walk(cache, path, &create.parent, &create.name);
+	if (!r)
+		r = tree_create(cache, &create, &file, &st);
+	if (r == -EEXIST)
+		r = files_open(cache, path, O_RDWR, &file);
+	if (r)
+		return r;
+	r = files_write(file, offset, text, strlen(text));
+	if (!r)
+		r = file_flush(file);
+	file_close(&file);
+	return r;
+}
+
+static const struct seen *choose_file(const struct expected *e)
+{
+	for (int i = 0; i < ACTORS; i++) {
+		const struct step *step = &e->stories[i].steps[e->found[i]];
+		const struct seen *seen = e->stories[i].seen + step->seen_at;
+		for (uint32_t j = 0; j < step->seen_count; j++) {
+			bool alone = S_ISREG(seen[j].mode) && seen[j].same_as == j;
+			for (uint32_t k = j + 1; k < step->seen_count; k++)
+				alone = alone && seen[k].same_as != j;
+			if (alone && (e->txn + j) % 3 == 0)
+				return &seen[j];
+		}
+	}
+	return NULL;
+}
+
+/* A new file, and a bit more at the end of an old one: behind its bytes, the disk may have had others. */
+static bool check_goes_on(struct cache *cache, struct expected *e, struct verdict *v)
+{
+	struct buf bytes AUTO_BUF = BUF_EMPTY;
+	const struct seen *seen = choose_file(e);
+	struct stat st;
+	int r = write_file(cache, LATER, 0, "later");
+	if (r)
+		return wrong(v, "afterwards nothing can be written: %s", strerror(-r));
+	if (!seen)
+		return true;
+	e->later = *seen;
+	r = files_look(cache, seen->path, &st);
+	if (!r)
+		r = files_read(cache, st.st_ino, &bytes);
+	if (!r)
+		r = write_file(cache, seen->path, seen->length + 5, "more");
+	if (r)
+		return wrong(v, "%s: afterwards it cannot be changed: %s", seen->path, strerror(-r));
+	buf_append(&bytes, "\0\0\0\0\0more", 9);
+	e->later.length = bytes.length;
+	e->later.hash = hash_bytes(0, bytes.data, bytes.length);
+	return true;
+}
+
 /* -- the bucket in the end -- */
 
 static int count_upload(void *arg, const struct upload_record *record)
@@ -241,6 +324,12 @@ static bool drain(struct cache *cache, struct verdict *v)
 
 static const struct seen *find_seen(const struct expected *e, const char *key)
 {
+	static struct seen made = {.mode = S_IFREG, .length = 5};
+	made.hash = hash_bytes(0, "later", 5);
+	if (!strcmp(key, LATER))
+		return &made;
+	if (!strcmp(key, e->later.path))
+		return &e->later;
 	for (int i = 0; i < ACTORS; i++) {
 		const struct step *step = &e->stories[i].steps[e->found[i]];
 		const struct seen *seen = e->stories[i].seen + step->seen_at;
@@ -253,7 +342,7 @@ static const struct seen *find_seen(const struct expected *e, const char *key)
 
 static size_t count_files(const struct expected *e)
 {
-	size_t count = 0;
+	size_t count = e->changes; /* LATER */
 	for (int i = 0; i < ACTORS; i++) {
 		const struct step *step = &e->stories[i].steps[e->found[i]];
 		for (uint32_t j = 0; j < step->seen_count; j++)
@@ -315,7 +404,7 @@ static bool check_opened(struct cache *cache, struct expected *e, struct verdict
 	int r = cache_start(cache, NULL);
 	if (r)
 		return wrong(v, "it does not start: %s", strerror(-r));
-	bool good = check_tree(cache, e, v) && check_drained(cache, e, v) && check_swept(cache, v);
+	bool good = check_tree(cache, e, v) && (!e->changes || check_goes_on(cache, e, v)) && check_drained(cache, e, v) && check_swept(cache, v);
 	cache_stop(cache);
 	return good;
 }

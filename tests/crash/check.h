@@ -10,9 +10,13 @@
 struct expected {
 	const struct story *stories; /* ACTORS of them */
 	uint64_t promised;	     /* the newest transaction that must have survived */
+	size_t at;		     /* the event before which it was cut */
+	bool changes;		     /* it is changed when it was found to be right */
+	bool killed;		     /* everything that was acknowledged by then is promised */
 	uint64_t txn;		     /* the one that did; set by check_txn */
 	size_t low[ACTORS], high[ACTORS]; /* steps: any of these pictures */
 	size_t found[ACTORS];		  /* the picture that it was; set by check_tree */
+	struct seen later;		  /* what became of one file since; "" = none */
 };
 
 enum { WHY_BYTES = 1024 };

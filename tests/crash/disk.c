@@ -361,7 +361,7 @@ static void make_file(struct image *im, uint32_t node, const char *path)
 	static const struct file empty;
 	im->file = node < im->disk->files_count ? &im->disk->files[node] : &empty;
 	make_bytes(im);
-	if (strstr(path, "mdb-lock") && draw_below(&im->random, 2))
+	if (im->style != NEW && strstr(path, "mdb-lock") && draw_below(&im->random, 2))
 		make_garbage(im);
 	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
@@ -447,11 +447,11 @@ static void make_bucket(struct image *im, struct objects *bucket)
 	}
 }
 
-uint64_t disk_image(const struct disk *d, uint64_t seed, const char *folder, struct objects *bucket)
+uint64_t disk_image(const struct disk *d, enum cut cut, uint64_t seed, const char *folder, struct objects *bucket)
 {
 	static const enum style styles[] = {OLD, NEW, CUT, SECTORS, SECTORS, MIXED, MIXED, MIXED};
 	struct image im = {.disk = d, .random = seed};
-	im.style = styles[draw_below(&im.random, 8)];
+	im.style = cut == CUT_KILL ? NEW : styles[draw_below(&im.random, 8)];
 	make_names(&im);
 	make_folder(&im, NODE_ROOT, folder);
 	make_bucket(&im, bucket);

@@ -16,9 +16,12 @@ struct disk *disk_new(const struct log *log, const struct objects *before);
 void disk_free(struct disk **disk);
 /* Events before `at` have happened; it never goes back. */
 void disk_advance(struct disk *disk, size_t at);
+enum cut { CUT_POWER, CUT_KILL }; /* killed: the kernel has everything */
+
 /* Writes one image into the folder, which is empty, and what the bucket has then into *bucket: a request that has
  * begun may have taken effect or not. Returns a hash of all of it. Draws from seed only. */
-uint64_t disk_image(const struct disk *disk, uint64_t seed, const char *folder, struct objects *bucket);
+uint64_t disk_image(const struct disk *disk, enum cut cut, uint64_t seed, const char *folder,
+		    struct objects *bucket);
 /* The newest transaction that was promised to survive. */
 uint64_t disk_promised(const struct disk *disk);
 

@@ -357,8 +357,8 @@ static int op_upload_part(void *self, const struct part_request *request, struct
 /* As S3 makes it: the MD5 of the MD5s of the parts, and how many they are. */
 static void upload_etag(const struct part *parts, size_t count, char etag[64])
 {
-	unsigned char md5s[16 * 64];
-	if (count > 64)
+	unsigned char md5s[16 * 256];
+	if (count > 256)
 		broken("too many parts");
 	for (size_t i = 0; i < count; i++)
 		if (hex_decode(md5s + 16 * i, parts[i].etag, 16))

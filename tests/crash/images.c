@@ -1,6 +1,8 @@
 /* Where: half of the cuts anywhere in the log, half beside an event that changes what is promised or what others see (a
  * sync, a checkpoint, a rename, a request and its effect). Image number N of a log is always the same.
  *
+ * One in KILLS is no power cut, but a kill: nothing that was acknowledged may be lost then.
+ *
  * Workers take every so manieth image, each in the order of the log, since a disk can only go forward. One in TWICE
  * is cut again: what its recovery did until some instant was recorded as well, and the image of that must come out the same. */
 #include "images.h"
@@ -22,7 +24,7 @@
 #include "seams.h"
 
 /* A recovery waits for threads and short sleeps most of the time. */
-enum { WORKERS_MAX = 16, WORKERS_A_CORE = 3, TWICE = 6, IMAGE_SECONDS = 120 };
+enum { WORKERS_MAX = 16, WORKERS_A_CORE = 3, TWICE = 6, KILLS = 12, IMAGE_SECONDS = 120 };
 
 struct spot {
 	size_t at;
@@ -118,7 +120,7 @@ static struct disk *record_recovery(struct worker *w, struct expected *e, uint64
 }
 
 /* The image recovers, and is cut off while it does. What it then is must be what it was after the first cut, though the
- * transaction has another number by now. */
+ * transaction has another number by now; or something older, after a kill, which has promised nothing of this. */
 static bool check_twice(struct worker *w, struct expected *e, uint64_t seed, struct verdict *v)
 {
 	struct disk *disk = record_recovery(w, e, seed, v);
@@ -133,28 +135,40 @@ static bool check_twice(struct worker *w, struct expected *e, uint64_t seed, str
 	disk_advance(disk, begin + 1 + (size_t)(draw(&seed) % (log->count - begin)));
 	snprintf(again, sizeof(again), "%s-again", w->folder);
 	images_clear(again);
-	disk_image(disk, draw(&seed), again, &far.objects);
+	disk_image(disk, CUT_POWER, draw(&seed), again, &far.objects);
+	second.killed = false;
 	second.promised = disk_promised(disk);
-	if (second.promised < e->txn)
+	if (!e->killed && second.promised < e->txn)
 		second.promised = e->txn;
+	if (second.promised < e->promised)
+		second.promised = e->promised;
 	disk_free(&disk);
 	seam_boot_id = "the boot after the second cut";
-	return check_txn(&second, again, v) && check_recovered(again, e, v);
+	if (!check_txn(&second, again, v))
+		return false;
+	if (second.txn >= e->txn) {
+		memcpy(second.low, e->low, sizeof(e->low));
+		memcpy(second.high, e->high, sizeof(e->high));
+	}
+	second.changes = true;
+	return check_recovered(again, &second, v);
 }
 
 static bool check_one(struct worker *w, struct disk *disk, const struct spot *spot, uint64_t *hash, struct verdict *v)
 {
 	uint64_t seed = seed_of(w, spot->number);
-	struct expected e = {.stories = w->images->stories};
+	struct expected e = {.stories = w->images->stories, .at = spot->at};
 	disk_advance(disk, spot->at);
 	images_clear(w->folder);
-	*hash = disk_image(disk, draw(&seed), w->folder, &far.objects);
+	e.killed = draw_below(&seed, KILLS) == 0;
+	*hash = disk_image(disk, e.killed ? CUT_KILL : CUT_POWER, draw(&seed), w->folder, &far.objects);
 	e.promised = disk_promised(disk);
 	far.serial = spot->number << 8;
-	seam_boot_id = "the boot after the cut";
+	seam_boot_id = e.killed ? SEAM_BOOT_RECORDED : "the boot after the cut";
 	if (!check_txn(&e, w->folder, v))
 		return false;
-	if (draw_below(&seed, TWICE))
+	e.changes = draw_below(&seed, TWICE);
+	if (e.changes)
 		return check_recovered(w->folder, &e, v);
 	atomic_fetch_add(&w->told->twice, 1);
 	return check_twice(w, &e, seed, v);

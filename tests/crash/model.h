@@ -55,6 +55,7 @@ struct seen {
 /* One step: the transactions first to last made it; in between, either picture may be seen. */
 struct step {
 	uint64_t first, last;
+	uint64_t at; /* event: it was acknowledged before */
 	uint32_t seen_at, seen_count; /* in story.seen, sorted by path */
 	char what[24];
 };

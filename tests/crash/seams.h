@@ -14,6 +14,7 @@ enum breakage {
 
 extern enum breakage seam_breakage;
 extern const char *seam_boot_id;
+#define SEAM_BOOT_RECORDED "the boot that is recorded"
 
 /* The first and the last transaction that this thread has committed since it set them to 0. */
 extern _Thread_local struct seam_txns {

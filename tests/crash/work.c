@@ -153,7 +153,7 @@ void work_run(struct work *work, const char *folder, uint64_t seed, unsigned ste
 	work->begin = work->log.count;
 	far.nap_us = 4000;
 	far.lose = kind == WORK_DURABLE ? 0 : 20; /* a close may end with EIO then */
-	seam_boot_id = "the boot that is recorded";
+	seam_boot_id = SEAM_BOOT_RECORDED;
 	live(&config, actors, work);
 	live(&config, actors, work);
 	record_stop();

@@ -24,6 +24,11 @@ static const struct caller caller = {1000, 1000};
 void actor_note(struct actor *a, const char *what)
 {
 	struct step step = {.first = seam_txns.first, .last = seam_txns.last};
+	const struct log *log = record_enter();
+	if (log) {
+		step.at = log->count;
+		record_leave();
+	}
 	snprintf(step.what, sizeof(step.what), "%s", what);
 	story_add(a->story, &a->model, &step);
 	seam_txns = (struct seam_txns){0, 0};
@@ -403,18 +408,35 @@ static void step_symlink(struct actor *a)
 	actor_note(a, "symlink");
 }
 
-static void step_chmod(struct actor *a)
+static void chmod_one(struct actor *a, struct model_name *name)
 {
-	struct model_name *name = choose(a, REGULAR | FOLDER);
 	struct attr_change change_mode = {.fields = ATTR_MODE, .mode = 0600 | below(a, 64)};
 	struct stat st;
-	if (!name)
-		return;
 	must(files_look(a->cache, name->path, &st));
 	must(tree_setattr(a->cache, st.st_ino, &change_mode, &st));
 	uint32_t *mode = name->is_dir ? &name->mode : &name->file->mode;
 	*mode = (*mode & S_IFMT) | change_mode.mode;
 	actor_note(a, "chmod");
+}
+
+static void step_chmod(struct actor *a)
+{
+	struct model_name *name = choose(a, REGULAR | FOLDER);
+	if (name)
+		chmod_one(a, name);
+}
+
+/* With attrs=object each of them is a copy of the object onto itself, and they come while one is under way. */
+static void step_chmods(struct actor *a)
+{
+	struct model_name *name = choose(a, REGULAR);
+	for (unsigned i = 0; name && i < 8 && name->file->length <= 32768; i++)
+		name = choose(a, REGULAR); /* a large one: its ETag becomes another */
+	for (unsigned i = 0; name && work_chosen() == WORK_ATTRS && i < 5; i++) {
+		chmod_one(a, name);
+		checkpoint_hurry(a->cache->flow.checkpoints);
+		record_nap(6000);
+	}
 }
 
 /* -- time -- */
@@ -446,6 +468,7 @@ static const struct {
 	{step_rename, 10},   {step_replace, 6},    {step_unlink, 10}, {step_orphan, 3}, {step_mkdir, 4},
 	{step_rmdir, 2},     {step_link, 5},	   {step_symlink, 2}, {step_chmod, 4},	{step_read, 12},
 	{step_sync, 2},	     {step_hurry, 8},	   {step_rest, 6},     {step_seek, 4},	{step_exchange, 2},
+	{step_chmods, 6},
 };
 
 void *actor_run(void *arg)
