@@ -4,7 +4,10 @@
  *     0                                         done
  *     any error                   no            returned at once
  *     any error                   yes           another attempt, after a pause, until the deadline
- *     refused by the breaker                    returned at once
+ *     refused by the breaker                    returned at once, where it is the first attempt; else
+ *                                               it waits for the breaker, until the deadline: who was
+ *                                               there when the bucket went away gets what it wanted if
+ *                                               the bucket is back in time
  *     bucket_stop()                             -ECANCELED, also out of a pause
  *
  * Pause before attempt n: a random time up to min(10 s, 100 ms * 2^(n-1)), so that callers who
@@ -31,7 +34,7 @@
 #include "cache/base/clock.h"
 #include "cache/base/log.h"
 
-enum { PAUSE_BASE_MS = 100, PAUSE_CAP_MS = 10000 };
+enum { PAUSE_BASE_MS = 100, PAUSE_CAP_MS = 10000, REFUSED_MS = 250 };
 
 /* splitmix64: the pauses only have to differ. */
 static uint64_t random_below(struct bucket *b, uint64_t bound)
@@ -43,10 +46,13 @@ static uint64_t random_below(struct bucket *b, uint64_t bound)
 	return (x ^ (x >> 31)) % bound;
 }
 
+/* row 0: the breaker refused it. */
 static int64_t pause_ms(struct bucket *b, unsigned row)
 {
 	int64_t most = PAUSE_CAP_MS, asked = fault_of_thread()->retry_after_ms, pause;
 
+	if (row == 0)
+		return REFUSED_MS + (int64_t)random_below(b, REFUSED_MS);
 	if (row < 8 && PAUSE_BASE_MS << (row - 1) < most)
 		most = PAUSE_BASE_MS << (row - 1);
 	pause = (int64_t)random_below(b, (uint64_t)most + 1);
@@ -102,7 +108,8 @@ static int attempt_once(struct call *c, attempt_fn *attempt, void *arg)
 	fault_clear();
 	pass = breaker_enter(&b->breaker, began_ms);
 	if (pass == BREAKER_REFUSE) {
-		fault_of_thread()->again = false;
+		fault_of_thread()->again = c->attempts > 0;
+		c->row = 0;
 		return -EHOSTDOWN;
 	}
 	c->attempts++;

@@ -31,6 +31,8 @@ struct exchange {
 	uint64_t offset, length; /* of fd; offset is 0 for a body in memory */
 	int64_t connect_timeout_ms, idle_timeout_ms; /* idle: no byte in either direction; 0 = none */
 	int64_t deadline_ms; /* clock_ms(), 0 = none; begin may move it */
+	/* On a new connection: curl by itself repeats a request on another one where a kept one breaks before an answer. */
+	bool once;
 	/* reply: a 2xx body goes to take, or, where take is NULL, to body_out (body_max at most, else -EPROTO).
 	 * begin is called once, after the headers of a 2xx answer. Both run on the network thread. */
 	int (*begin)(void *arg, struct exchange *x);

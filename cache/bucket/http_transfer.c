@@ -267,6 +267,7 @@ int transfer_init(const struct transfer_config *config, struct exchange *x, stru
 	set_method(t);
 	curl_easy_setopt(t->easy, CURLOPT_PRIVATE, t);
 	curl_easy_setopt(t->easy, CURLOPT_ERRORBUFFER, x->transport_error);
+	curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, x->once ? 1L : 0L);
 	curl_easy_setopt(t->easy, CURLOPT_PATH_AS_IS, 1L); /* "..", since a key is not a path */
 	curl_easy_setopt(t->easy, CURLOPT_READFUNCTION, on_send);
 	curl_easy_setopt(t->easy, CURLOPT_READDATA, t);

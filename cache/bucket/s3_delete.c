@@ -87,6 +87,8 @@ static int delete_one(struct s3 *s, const char *key)
 
 	s3_request_init(&q, s, "DELETE", key);
 	r = s3_request_run(&q);
+	if (r == 0)
+		r = s3_fault_of_empty(&q);
 	if (r == -ENOENT) {
 		fault_clear();
 		r = 0;

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include "cache/base/clock.h"
 
 enum { RETRY_AFTER_MS_MAX = 3600 * 1000 };
@@ -291,4 +292,20 @@ int s3_fault_broken(struct s3_request *q, const char *what)
 	fault_of_thread()->http_status = q->x.status;
 	return fault_set(-EPROTO, true, "%s sent an answer that cannot be used: %s",
 			 q->s->place.host, what);
+}
+
+/* A body that is neither an error nor a web page (of a proxy in between) is a server's whim. */
+int s3_fault_of_empty(struct s3_request *q)
+{
+	static const char *const pages[] = {"<html", "<!doctype html"};
+	const struct buf *body = &q->x.body_out;
+
+	if (body->length == 0)
+		return 0;
+	if (s3_xml_error(body->data, body->length, &q->error) == 0)
+		return s3_fault_inside(q);
+	for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++)
+		if (strncasecmp(buf_string(body), pages[i], strlen(pages[i])) == 0)
+			return s3_fault_broken(q, "it is a web page");
+	return 0;
 }

@@ -85,6 +85,8 @@ int s3_fault_code(const char *code);
 /* An <Error> inside of an answer with 200. */
 int s3_fault_inside(struct s3_request *q);
 int s3_fault_broken(struct s3_request *q, const char *what);
+/* After a success that has nothing to say: 0, or what its body says all the same. */
+int s3_fault_of_empty(struct s3_request *q) MUST_CHECK;
 bool s3_fault_is_credentials(const char *code);
 
 /* ops */

@@ -19,7 +19,9 @@
 #include <string.h>
 
 enum {
-	COMPLETE_PATIENCE_MS = 300000, /* what a server may take to put a large object together */
+	/* what a server may take to put an object together, for each of its parts; and at most */
+	COMPLETE_PART_MS = 1000,
+	COMPLETE_MS_MAX = 300000,
 	COPY_BYTES_PER_MS = 8 << 10,
 	PARTS_MAX = 10000,
 };
@@ -39,6 +41,7 @@ int s3_upload_create(void *self, const char *key, const struct object_attrs *att
 	int r;
 
 	s3_request_init(&q, s, "POST", key);
+	q.x.once = true; /* two of them are two uploads */
 	s3_request_query(&q, "uploads", "");
 	s3_write_headers(&q, key, attrs);
 	r = s3_request_run(&q);
@@ -142,7 +145,8 @@ int s3_upload_complete(void *self, const char *key, const char *id, const struct
 	if (body.failed)
 		return fault_set(-ENOMEM, false, "no memory for the list of parts");
 	init(&q, self, "POST", key, id);
-	q.patience_ms = COMPLETE_PATIENCE_MS;
+	q.patience_ms = count < COMPLETE_MS_MAX / COMPLETE_PART_MS ? (int64_t)count * COMPLETE_PART_MS
+								   : COMPLETE_MS_MAX;
 	s3_request_header(&q, "content-type", "application/xml");
 	r = s3_request_body(&q, body.data, body.length);
 	if (r == 0)
@@ -160,6 +164,8 @@ int s3_upload_abort(void *self, const char *key, const char *id)
 
 	init(&q, self, "DELETE", key, id);
 	r = s3_request_run(&q);
+	if (r == 0)
+		r = s3_fault_of_empty(&q);
 	if (r == -ENOMSG || (r && q.x.status == 404 && r != -ENODEV)) {
 		fault_clear();
 		r = 0;

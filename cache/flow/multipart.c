@@ -136,11 +136,10 @@ int multipart_abort(struct sends *s, struct stream *st)
 	int r = st->id[0] ? bucket_upload_abort(s->flow->bucket, st->key, st->id) : 0;
 	if (!r)
 		r = look_again(s, st);
-	if (stream_is_for_later(r)) {
+	if (stream_is_for_later(r))
 		send_answer(s, r, st->key);
-		if (++st->tries < TRIES_MAX)
-			return r;
-	}
+	if (r && ++st->tries < TRIES_MAX)
+		return r;
 	if (r) {
 		log_warn("send: an unfinished upload cannot be aborted, it is left for the next start key=%s error=%s "
 			 "why=%s", st->key, strerror(-r), bucket_why());

@@ -435,6 +435,7 @@ static void fail(struct sends *s, const struct put_job *job, int error)
 		return;
 	const char *why = job->how == PUT_NOWHERE ? "its content is neither here nor in the bucket"
 			  : job->bucket_failed    ? bucket_why()
+			  : error == -ENOMSG	  ? "the server lost the upload"
 						  : "not the bucket: a local file or memory";
 	send_log_failure(s, job->wish.key, error, why);
 	send_put_off(s, job->wish.key, &job->wish);

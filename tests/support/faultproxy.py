@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A reverse proxy that makes an S3 server misbehave, and keeps a log of what was asked of it.
 
-    faultproxy.py UPSTREAM_PORT --rules FILE --log FILE [--port N] [--port-file FILE] [--seed N]
+    faultproxy.py UPSTREAM_PORT --rules FILE --log FILE [--port N] [--port-file FILE] [--seed N] [--tls PEM]
 
 Requests are forwarded as they are, Host included, so that signatures made for the proxy's address hold at the
 server. The rules file is read again whenever it changes. One rule a line ('#' starts a comment); every rule that
@@ -21,6 +21,7 @@ fits and fires adds what it does:
     shorten=N                       the answer's body is N bytes (N < 0: all but), and the headers agree
     corrupt=N                       byte N of the answer's body is another one
     throttle=BYTES                  the answer's body at BYTES a second
+    name=TEXT                       nothing, but it stands in the log as part of the fault
     header=NAME:VALUE               replaces or adds a header of the answer ("header=etag:\"x\"")
 
 The log has one JSON line a request: n, t, ms, method, path, query, status (what the client saw; 0 = no answer),
@@ -34,6 +35,7 @@ import os
 import random
 import re
 import socket
+import ssl
 import struct
 import sys
 import time
@@ -52,7 +54,8 @@ class Rule:
     WHEN = {"nth": int, "first": int, "after": int, "every": int, "chance": float, "range": re.compile}
     DO = {"latency": float, "latency_back": float, "reset": str, "stall": str, "status": int, "code": str,
           "retry_after": str, "region": str, "body": str, "when": str, "xml": size_of, "truncate": int,
-          "shorten": int, "corrupt": int, "throttle": size_of, "header": str}
+          "shorten": int, "corrupt": int, "throttle": size_of, "header": str,
+          "name": str}
 
     def __init__(self, line):
         method, target, *words = line.split()
@@ -402,8 +405,16 @@ class Proxy:
         finally:
             writer.close()
 
+    def tls(self):
+        if not self.options.tls:
+            return None
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.options.tls)
+        return context
+
     async def main(self):
-        server = await asyncio.start_server(self.serve, "127.0.0.1", self.options.port, limit=LIMIT, backlog=512)
+        server = await asyncio.start_server(self.serve, "127.0.0.1", self.options.port, limit=LIMIT, backlog=512,
+                                            ssl=self.tls())
         port = server.sockets[0].getsockname()[1]
         if self.options.port_file:
             with open(self.options.port_file + ".new", "w", encoding="ascii") as file:
@@ -420,6 +431,7 @@ def main():
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--port-file")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--tls")
     try:
         asyncio.run(Proxy(parser.parse_args()).main())
     except KeyboardInterrupt:
