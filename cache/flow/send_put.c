@@ -259,15 +259,19 @@ static int copy(struct sends *s, struct put_job *job, const char *from, struct o
 }
 
 /* An ETag that is not the node's may be our own doing: the index fell back behind a copy (a multipart object gets
- * another one by that), or a copy's answer was lost. Then the object already says what it should. */
+ * another one by that), or an answer was lost. Then the object says what it should; or what it should have said before the
+ * attributes changed again. Where pieces of the content are here, it must at least have the same mtime to be ours. */
 static int renewed_before(struct sends *s, struct put_job *job, struct object *out)
 {
 	int r = answered(s, job, bucket_head(s->flow->bucket, job->wish.key, out));
-	if (r)
+	if (!r && (out->size_bytes != job->node.size || !out->attrs.valid || !out->etag[0]))
+		return -ESTALE;
+	if (r || same_attrs(&out->attrs, &job->attrs))
 		return r;
-	bool same = out->size_bytes == job->node.size && out->attrs.valid && out->etag[0] &&
-		    same_attrs(&out->attrs, &job->attrs);
-	return same ? 0 : -ESTALE;
+	if (!job->lives_here || (job->node.blob && out->attrs.mtime_ns != job->attrs.mtime_ns))
+		return -ESTALE;
+	memcpy(job->node.etag, out->etag, sizeof(job->node.etag));
+	return copy(s, job, job->wish.key, out);
 }
 
 static int put_how(struct sends *s, struct put_job *job, struct object *out)
