@@ -4,8 +4,8 @@
  *     0                                         done
  *     any error                   no            returned at once
  *     any error                   yes           another attempt, after a pause, until the deadline
- *     refused by the breaker                    returned at once, where it is the first attempt; else
- *                                               it waits for the breaker, until the deadline: who was
+ *     refused by the breaker                    returned at once, where it was open from the beginning;
+ *                                               else it is waited for, until the deadline: who was
  *                                               there when the bucket went away gets what it wanted if
  *                                               the bucket is back in time
  *     bucket_stop()                             -ECANCELED, also out of a pause
@@ -108,10 +108,11 @@ static int attempt_once(struct call *c, attempt_fn *attempt, void *arg)
 	fault_clear();
 	pass = breaker_enter(&b->breaker, began_ms);
 	if (pass == BREAKER_REFUSE) {
-		fault_of_thread()->again = c->attempts > 0;
+		fault_of_thread()->again = c->was_closed;
 		c->row = 0;
 		return -EHOSTDOWN;
 	}
+	c->was_closed |= pass == BREAKER_PASS;
 	c->attempts++;
 	c->row++;
 	r = attempt(c, arg);

@@ -33,6 +33,7 @@ struct call {
 	const char *key; /* for traces */
 	int64_t deadline_ms;
 	unsigned attempts, row; /* all, and since it last got on */
+	bool was_closed;        /* the breaker, at an attempt */
 };
 
 /* One attempt: 0 or an error of bucket.h, with the fault set. When it got on, it may move the
