@@ -120,7 +120,7 @@ static struct disk *record_recovery(struct worker *w, struct expected *e, uint64
 }
 
 /* The image recovers, and is cut off while it does. What it then is must be what it was after the first cut, though the
- * transaction has another number by now; or something older, after a kill, which has promised nothing of this. */
+ * transaction has another number by now. */
 static bool check_twice(struct worker *w, struct expected *e, uint64_t seed, struct verdict *v)
 {
 	struct disk *disk = record_recovery(w, e, seed, v);
@@ -136,22 +136,13 @@ static bool check_twice(struct worker *w, struct expected *e, uint64_t seed, str
 	snprintf(again, sizeof(again), "%s-again", w->folder);
 	images_clear(again);
 	disk_image(disk, CUT_POWER, draw(&seed), again, &far.objects);
-	second.killed = false;
 	second.promised = disk_promised(disk);
-	if (!e->killed && second.promised < e->txn)
+	if (second.promised < e->txn)
 		second.promised = e->txn;
-	if (second.promised < e->promised)
-		second.promised = e->promised;
 	disk_free(&disk);
 	seam_boot_id = "the boot after the second cut";
-	if (!check_txn(&second, again, v))
-		return false;
-	if (second.txn >= e->txn) {
-		memcpy(second.low, e->low, sizeof(e->low));
-		memcpy(second.high, e->high, sizeof(e->high));
-	}
-	second.changes = true;
-	return check_recovered(again, &second, v);
+	e->changes = true;
+	return check_txn(&second, again, v) && check_recovered(again, e, v);
 }
 
 static bool check_one(struct worker *w, struct disk *disk, const struct spot *spot, uint64_t *hash, struct verdict *v)
@@ -167,7 +158,7 @@ static bool check_one(struct worker *w, struct disk *disk, const struct spot *sp
 	seam_boot_id = e.killed ? SEAM_BOOT_RECORDED : "the boot after the cut";
 	if (!check_txn(&e, w->folder, v))
 		return false;
-	e.changes = draw_below(&seed, TWICE);
+	e.changes = e.killed || draw_below(&seed, TWICE);
 	if (e.changes)
 		return check_recovered(w->folder, &e, v);
 	atomic_fetch_add(&w->told->twice, 1);
