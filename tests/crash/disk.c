@@ -135,6 +135,8 @@ static void settle(struct disk *d, struct file *f, uint64_t begin)
 		else
 			settle_bytes(d, f, event);
 	}
+	if (i == 0)
+		return;
 	memmove(f->pending, f->pending + i, (f->count - i) * sizeof(*f->pending));
 	f->count -= i;
 }
