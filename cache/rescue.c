@@ -3,7 +3,7 @@
  *     save     read what the old index says; link what must be kept into lost+found; write the list
  *              as rescued.part and what the new index must know as rescued.uploads.part
  *     commit   everything durable; rescued.uploads; then rescued: from here on the old index is not looked at again
- *     end      index, steady → lost+found; blobs dropped; rescued → lost+found/README
+ *     end      index, steady, journal → lost+found; blobs dropped; rescued → lost+found/README
  *     (index_open makes a new index: there is none, and there are no blobs)
  *     adopt    rescued.uploads → uploads of the new index, a checkpoint; then it is deleted
  *

@@ -3,7 +3,7 @@
  *     CACHE/lost+found/files/PATH            what was not uploaded, by its path in the mount
  *     CACHE/lost+found/blobs/NUMBER          cached files that nothing names for certain
  *     CACHE/lost+found/README                what happened, and a line a file; a later rescue writes README-2, …
- *     CACHE/lost+found/index.mdb.damaged     the old index, and steady.damaged; of the last rescue only
+ *     CACHE/lost+found/index.mdb.damaged     the old index, steady.damaged, journal.damaged; of the last rescue only
  *
  * Nothing below lost+found is read, sent or counted by the cache again: it is the admin's. Before the threads start; the
  * caller holds the cache's lock file. For cache/ .c files only. */
