@@ -280,14 +280,15 @@ class Matrix:
         for cell in self.of("delete"):
             os.listdir(self.path(cell.folder))
             os.unlink(self.path(cell.key("o\x01")))
-        self.delete_batches()
 
     def changes(self):
         self.set_rules(self.of(*WRITES, *DELETES))
         self.writes()
         self.deletes()
-        self.wait_all(self.of(*WRITES), self.is_sent, 60)
-        self.wait_all(self.of("delete"), self.is_gone, 30)
+        # So many refusals and stalls in a row are an outage to the sender, which then tries every 30 s at last.
+        self.wait_all(self.of(*WRITES), self.is_sent, 120)
+        self.wait_all(self.of("delete"), self.is_gone, 90)
+        self.delete_batches()
 
     def run(self):
         for phase in (self.reads, self.changes):
