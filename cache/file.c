@@ -215,11 +215,14 @@ void file_close(struct file **file)
 			log_error("cache: cannot delete a node without a name ino=%llu error=%s",
 				  (unsigned long long)node_ino(node), strerror(-r));
 	}
+	/* The sender passes over a new file that is being written. After a flush the checkpoint tells it; not so of one that
+	 * stays empty. */
+	bool never_flushed = f->writable && !node->locked.version && !node->locked.published_blob;
 	lock_drop(&node->lock);
 	if (reverted)
 		file_changed(f->cache, node_ino(node));
-	if (f->writable)
-		send_kick(f->cache->flow.sends); /* it may have waited for the first flush of a new file */
+	if (never_flushed)
+		send_kick(f->cache->flow.sends);
 	node_put(&node);
 	free(f);
 }
