@@ -23,6 +23,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include "cache/base/lock.h"
+#include "cache/base/whole.h"
 
 enum { FANOUT_BITS = 12, PATH_BYTES = 40, COPY_BYTES = 1 << 16 };
 
@@ -415,38 +416,15 @@ int blobs_statvfs(struct blobs *blobs, struct statvfs *out)
 
 int blob_write(int fd, uint64_t offset, const void *bytes, size_t length)
 {
-	const uint8_t *from = bytes;
-
 	if (offset > INT64_MAX || length > INT64_MAX - offset)
 		return -EFBIG;
-	while (length > 0) {
-		ssize_t n = pwrite(fd, from, length, (off_t)offset);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		from += n;
-		offset += (uint64_t)n;
-		length -= (size_t)n;
-	}
-	return 0;
+	return whole_write(fd, bytes, length, offset);
 }
 
 int blob_read(int fd, uint64_t offset, void *bytes, size_t length)
 {
-	uint8_t *to = bytes;
-
 	if (offset > INT64_MAX || length > INT64_MAX - offset)
 		return -EFBIG;
-	while (length > 0) {
-		ssize_t n = pread(fd, to, length, (off_t)offset);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		to += n;
-		offset += (uint64_t)n;
-		length -= (size_t)n;
-	}
-	return 0;
+	ssize_t n = whole_read(fd, bytes, length, offset);
+	return n < 0 ? (int)n : (size_t)n < length ? -EIO : 0;
 }

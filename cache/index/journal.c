@@ -19,6 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "cache/base/log.h"
+#include "cache/base/whole.h"
 #include "pack.h"
 #include "record.h"
 
@@ -93,7 +94,7 @@ static bool next_step(struct unpack *u, struct journal_step *step)
 	return !u->bad;
 }
 
-static int each_step(const uint8_t *steps, size_t length, journal_visit *visit, void *arg)
+int journal_steps(const uint8_t *steps, size_t length, journal_visit *visit, void *arg)
 {
 	struct unpack u = {steps, steps + length, false};
 	struct journal_step step;
@@ -113,7 +114,7 @@ int journal_each(const struct journal *j, journal_visit *visit, void *arg)
 	for (uint32_t i = 0; i < j->count; i++) {
 		size_t length = change_at(j, at, j->length, i);
 		int rc = length == 0 ? -EUCLEAN
-				     : each_step(j->bytes + at + HEAD_BYTES, length - HEAD_BYTES, visit, arg);
+				       : journal_steps(j->bytes + at + HEAD_BYTES, length - HEAD_BYTES, visit, arg);
 		if (rc != 0)
 			return rc;
 		at += length;
@@ -123,20 +124,12 @@ int journal_each(const struct journal *j, journal_visit *visit, void *arg)
 
 /* -- the file -- */
 
-static int read_whole(struct journal *j)
+static int read_changes(struct journal *j)
 {
-	size_t done = 0;
-	while (done < JOURNAL_BYTES) {
-		ssize_t n = pread(j->fd, j->bytes + done, JOURNAL_BYTES - done, (off_t)done);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		done += (size_t)n;
-	}
-	for (size_t length; (length = change_at(j, j->length, done, j->count)) > 0; j->count++)
+	ssize_t end = whole_read(j->fd, j->bytes, JOURNAL_BYTES, 0);
+	if (end < 0)
+		return (int)end;
+	for (size_t length; (length = change_at(j, j->length, (size_t)end, j->count)) > 0; j->count++)
 		j->length += length;
 	return 0;
 }
@@ -148,7 +141,7 @@ static int open_file(struct journal *j, int folder_fd, bool look)
 	if (j->fd < 0)
 		return -errno;
 	j->bytes = malloc(JOURNAL_BYTES);
-	return j->bytes ? read_whole(j) : -ENOMEM;
+	return j->bytes ? read_changes(j) : -ENOMEM;
 }
 
 int journal_open(struct journal *j, int folder_fd, uint64_t base, bool look)
@@ -200,21 +193,6 @@ bool journal_half_full(const struct journal *j)
 	return j->length > JOURNAL_BYTES / 2;
 }
 
-static int write_all(int fd, const uint8_t *bytes, size_t length, off_t at)
-{
-	while (length > 0) {
-		ssize_t n = pwrite(fd, bytes, length, at);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		bytes += n;
-		length -= (size_t)n;
-		at += n;
-	}
-	return 0;
-}
-
 int journal_append(struct journal *j, const struct buf *change)
 {
 	uint8_t *head = j->bytes + j->length;
@@ -222,7 +200,7 @@ int journal_append(struct journal *j, const struct buf *change)
 	encode_head(head, j, change->length);
 	memcpy(head + HEAD_BYTES, change->data, change->length);
 	record_digest_two(head + DIGESTED_BYTES, head, DIGESTED_BYTES, change->data, change->length);
-	int rc = write_all(j->fd, head, whole, (off_t)j->length);
+	int rc = whole_write(j->fd, head, whole, j->length);
 	j->newest = j->length;
 	j->length += whole;
 	j->count++;
@@ -237,7 +215,7 @@ void journal_take_back(struct journal *j)
 	j->length = j->newest;
 	j->count--;
 	memset(j->bytes + j->length, 0, HEAD_BYTES);
-	int rc = write_all(j->fd, j->bytes + j->length, HEAD_BYTES, (off_t)j->length);
+	int rc = whole_write(j->fd, j->bytes + j->length, HEAD_BYTES, j->length);
 	if (rc != 0)
 		log_error("index: the journal cannot be written error=%s", strerror(-rc));
 }

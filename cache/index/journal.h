@@ -53,7 +53,10 @@ struct journal_step {
 	size_t key_bytes, value_bytes;
 };
 typedef int journal_visit(void *arg, const struct journal_step *step);
-/* Every step of every change in order; stops at the first that returns non-zero, and returns that. */
+/* The steps of one change, in order, of any bytes: stops at the first that returns non-zero, and returns that; -EUCLEAN where
+ * the bytes are none. */
+int journal_steps(const uint8_t *steps, size_t length, journal_visit *visit, void *arg);
+/* Every step of every change in order, likewise. */
 int journal_each(const struct journal *j, journal_visit *visit, void *arg);
 
 #endif

@@ -32,6 +32,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "cache/base/whole.h"
 #include "index.h"
 #include "pack.h"
 #include "record.h"
@@ -89,32 +90,8 @@ static int metas_decode(const struct steady *s, struct meta *newer)
 
 static int read_all(int fd, void *out, size_t length, off_t at)
 {
-	size_t done = 0;
-	while (done < length) {
-		ssize_t n = pread(fd, (char *)out + done, length - done, at + (off_t)done);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			return -EUCLEAN;
-		done += (size_t)n;
-	}
-	return 0;
-}
-
-static int write_all(int fd, const void *bytes, size_t length, off_t at)
-{
-	size_t done = 0;
-	while (done < length) {
-		ssize_t n = pwrite(fd, (const char *)bytes + done, length - done, at + (off_t)done);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		done += (size_t)n;
-	}
-	return 0;
+	ssize_t n = whole_read(fd, out, length, (uint64_t)at);
+	return n < 0 ? (int)n : (size_t)n < length ? -EUCLEAN : 0;
 }
 
 int steady_take(int file_fd, struct steady *out)
@@ -142,8 +119,8 @@ int steady_take(int file_fd, struct steady *out)
 int steady_put_back(int file_fd, const struct steady *steady)
 {
 	for (int i = 0; i < 2; i++) {
-		int rc = write_all(file_fd, steady->metas[i], STEADY_META_BYTES,
-				   i * (off_t)steady->page_bytes);
+		int rc = whole_write(file_fd, steady->metas[i], STEADY_META_BYTES,
+				     (uint64_t)i * steady->page_bytes);
 		if (rc != 0)
 			return rc;
 	}
@@ -206,7 +183,7 @@ static int write_spare(int folder_fd, const uint8_t bytes[STEADY_BYTES])
 	    openat(folder_fd, "steady.old", O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return -errno;
-	int rc = write_all(fd, bytes, STEADY_BYTES, 0);
+	int rc = whole_write(fd, bytes, STEADY_BYTES, 0);
 	if (rc == 0 && (ftruncate(fd, STEADY_BYTES) != 0 || fsync(fd) != 0))
 		rc = -errno;
 	return rc;
@@ -245,21 +222,11 @@ int steady_write(int folder_fd, const struct steady *steady, bool *unsure)
 int steady_read(int folder_fd, const char *name, struct steady *out)
 {
 	uint8_t bytes[STEADY_BYTES + 1];
-	size_t length = 0;
 	AUTO_CLOSE int fd = openat(folder_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return -errno;
-	while (length < sizeof(bytes)) {
-		ssize_t n = read(fd, bytes + length, sizeof(bytes) - length);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		length += (size_t)n;
-	}
-	return steady_decode(out, bytes, length);
+	ssize_t length = whole_read(fd, bytes, sizeof(bytes), 0);
+	return length < 0 ? (int)length : steady_decode(out, bytes, (size_t)length);
 }
 
 int steady_boot_id(char out[STEADY_BOOT_BYTES])
