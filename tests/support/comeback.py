@@ -2,11 +2,11 @@
 """How clients came back after an outage: comeback.py PROXYLOG, which begins when the bucket was back.
 
 Nobody may hurry: one request is answered before a second one is begun, and then no more are under way at a time than
-there are connections."""
+uploads and downloads may be."""
 import json
 import sys
 
-CONNECTIONS = 16
+AT_A_TIME = 16 + 16
 
 
 def main():
@@ -17,7 +17,7 @@ def main():
     busiest = max(sum(1 for other in requests if other[0] <= begin < other[1]) for begin, _ in requests)
     soon = sum(1 for begin, _ in requests if begin < first[0] + 1)
     print(f"{soon} requests in the first second, {busiest} at a time, {len(early)} besides the probe")
-    return len(early) > 1 or busiest > CONNECTIONS
+    return len(early) > 1 or busiest > AT_A_TIME
 
 
 if __name__ == "__main__":
