@@ -282,8 +282,8 @@ static void test_slow(void **state)
 		bool (*answer)(struct server *s, struct server_request *q);
 		int idle_ms, deadline_ms, status;
 	} cases[] = {
-		{answer_never, 200, 0, 0},     {answer_never, 0, 200, 0},     {answer_half, 200, 0, 200},
-		{answer_half, 5000, 200, 200}, {answer_trickle, 200, 400, 200},
+		{answer_never, 200, 0, 0},     {answer_never, 0, 200, 0},     {answer_half, 1000, 0, 200},
+		{answer_half, 5000, 1000, 200}, {answer_trickle, 1000, 1500, 200},
 	};
 	struct http *h = start(4);
 
@@ -324,7 +324,7 @@ static bool answer_late(struct server *s, struct server_request *q)
 {
 	(void)s;
 	server_printf(q, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe");
-	server_sleep_ms(500);
+	server_sleep_ms(2000);
 	server_printf(q, "llo");
 	return true;
 }
@@ -338,7 +338,7 @@ static void test_deadline_moved(void **state)
 
 	url_of(url, s, "/");
 	struct exchange x = get(url);
-	x.deadline_ms = clock_ms() + 300;
+	x.deadline_ms = clock_ms() + 1500;
 	x.begin = begin_moves;
 	assert_int_equal(http_run(h, &x), 0);
 	assert_string_equal(buf_string(&x.body_out), "hello");

@@ -321,12 +321,14 @@ static void test_wait_goes_first(void **state)
 	rig.config.uploads = 2;
 	send_rig_start(&rig);
 	set(&(struct store_knobs){.delay_us = 4000});
+	store_gate(rig.store, NULL);
 	for (int i = 0; i < 3000; i++) {
 		snprintf(path, sizeof(path), "f%04d", i);
 		put(path, path);
 	}
 	cover();
 	put("z", "now");
+	store_gate_open(rig.store);
 	int64_t start_ms = clock_ms();
 	assert_int_equal(send_wait(rig.cache.flow.sends, send_rig_node(&rig, "z").ino, 1,
 				   clock_ms() + 20000), 0);
@@ -381,7 +383,7 @@ static void test_rest(void **state)
 	sleep_ms(1000);
 	int64_t before_ms = cpu_ms();
 	sleep_ms(2000);
-	assert_true(cpu_ms() - before_ms < 400);
+	assert_true(cpu_ms() - before_ms < 1000); /* half a core; a scan in a loop takes a whole one */
 	set(&(struct store_knobs){.judge = NULL});
 	cover();
 	send_hurry(rig.cache.flow.sends);
