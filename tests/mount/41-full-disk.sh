@@ -32,3 +32,45 @@ faults
 wait_uploaded "$T/tree"
 cp "$T"/tree/f1 "$MNT/after"
 cmp "$MNT/after" "$T/tree/f1"
+
+# Somebody else takes all the rest of the disk, also what evictions give back, so that not even the index can grow.
+mkdir "$MNT/known"
+for i in $(seq 20); do echo "$i" >"$MNT/known/k$i"; done
+wait_uploaded
+take_all() {
+	while cat /dev/zero >>"$T/small/somebody" 2>/dev/null || [ -e "$T/small/somebody" ]; do sleep 0.05; done
+}
+: >"$T/small/somebody"
+take_all &
+taker=$!
+on_exit "kill $taker 2>/dev/null || :"
+made=0
+while mkdir "$MNT/known/d$made" 2>"$T/err"; do
+	made=$((made + 1))
+	[ $made -lt 20000 ] || fail "the index has no end"
+done
+say "$made folders made on a full disk"
+expect_text "$(cat "$T/err")" 'no space' "what mkdir said"
+known() { # not to a listing yet: for that the index would have to be written first
+	stat "$MNT/known/k1" "$MNT/known/k20" "$MNT/f1" >/dev/null
+	[ $made = 0 ] || stat "$MNT/known/d$((made - 1))" >/dev/null
+}
+look() {
+	known
+	expect_eq "$(find "$MNT/known" -mindepth 1 -name 'k*' | wc -l)" 20 "files listed"
+	expect_eq "$(find "$MNT/known" -mindepth 1 -name 'd*' | wc -l)" $made "folders listed"
+}
+known
+kill $taker
+wait $taker || :
+rm "$T/small/somebody"
+goes_on() { mkdir "$MNT/known/again" 2>/dev/null; }
+wait_for 20 goes_on
+rmdir "$MNT/known/again"
+look
+expect_eq "$(cat "$MNT/known/k7")" 7 "content"
+cp "$T/tree/f2" "$MNT/known/after"
+wait_for 60 object_is known/after "$T/tree/f2"
+kill_mount
+start_mount -o cache_size=10G,full_timeout=2s
+look

@@ -26,6 +26,17 @@ def write_all(fd, data, offset=None):
         done += os.write(fd, piece) if offset is None else os.pwrite(fd, piece, offset + done)
 
 
+def read_all(fd, size, offset):
+    """One read gives what there was before an error; the error comes with the next."""
+    data = b""
+    while len(data) < size:
+        piece = os.pread(fd, size - len(data), offset + len(data))
+        if not piece:
+            break
+        data += piece
+    return data
+
+
 class Tree:
     """One of the trees: calls with paths below root. Handles belong to one thread."""
 
@@ -41,6 +52,15 @@ class Tree:
     def at(self, path):
         return os.path.join(self.root, path)
 
+    def open(self, path, flags, mode):
+        """What is empty is not truncated: tootfs leaves its time alone then, others do not."""
+        try:
+            if os.lstat(self.at(path)).st_size == 0:
+                flags &= ~os.O_TRUNC
+        except OSError:
+            pass
+        return os.open(self.at(path), os.O_NOFOLLOW | flags, mode)
+
     def do_mkdir(self, path, mode):
         os.mkdir(self.at(path), mode)
 
@@ -51,7 +71,7 @@ class Tree:
         os.unlink(self.at(path))
 
     def do_put(self, path, flags, mode, offset, seed, size):
-        fd = os.open(self.at(path), os.O_WRONLY | os.O_NOFOLLOW | flags, mode)
+        fd = self.open(path, os.O_WRONLY | flags, mode)
         try:
             write_all(fd, content(seed, size), offset)
         finally:
@@ -90,7 +110,7 @@ class Tree:
     def do_read(self, path, offset, size):
         fd = os.open(self.at(path), os.O_RDONLY)
         try:
-            return hashlib.md5(os.pread(fd, size, offset)).hexdigest()
+            return hashlib.md5(read_all(fd, size, offset)).hexdigest()
         finally:
             os.close(fd)
 
@@ -104,7 +124,7 @@ class Tree:
 
     def do_open(self, slot, path, flags, mode):
         self.do_close(slot)
-        self.handles[slot] = os.open(self.at(path), os.O_RDWR | os.O_NOFOLLOW | flags, mode)
+        self.handles[slot] = self.open(path, os.O_RDWR | flags, mode)
 
     def do_close(self, slot):
         if slot in self.handles:
@@ -116,7 +136,7 @@ class Tree:
 
     def do_pread(self, slot, offset, size):
         if slot in self.handles:
-            return hashlib.md5(os.pread(self.handles[slot], size, offset)).hexdigest()
+            return hashlib.md5(read_all(self.handles[slot], size, offset)).hexdigest()
         return None
 
     def do_fsync(self, slot):

@@ -158,8 +158,7 @@ class Writer:
 
     def empty(self, path, flags, mode):
         """What is done of a put before anything is written."""
-        fd = os.open(self.model.at(path), os.O_WRONLY | os.O_NOFOLLOW | flags, mode)
-        os.close(fd)
+        os.close(self.model.open(path, os.O_WRONLY | flags, mode))
 
     def verify(self):
         if self.failure:
