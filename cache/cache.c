@@ -165,6 +165,7 @@ static int open_stores(struct cache *cache, enum index_start *start, struct buf 
 		r = rescue_end(cache);
 	if (r)
 		return fail(why, r, "cannot use the cache folder", c->cache);
+	const uint64_t first_blob = rescue_first_blob(cache);
 	r = open_index(cache, start, why);
 	bool damaged = r == -EUCLEAN && !c->ro;
 	if (damaged)
@@ -175,6 +176,7 @@ static int open_stores(struct cache *cache, enum index_start *start, struct buf 
 		return fail(why, r, "cannot open the index in", c->cache);
 	if (!r && !damaged)
 		rescue_remind(cache);
+	cache->fresh = !r && !damaged && *start == INDEX_NEW && !first_blob;
 	return r;
 }
 
@@ -207,6 +209,16 @@ static int probe(struct cache *cache, bool *known, struct buf *why)
 	if (r)
 		buf_text(why, bucket_why());
 	return r;
+}
+
+/* A bucket that was mistyped must not keep the folder for itself. */
+static void forget_index(struct cache *cache)
+{
+	index_close(&cache->flow.index);
+	int r = index_remove(cache->config->cache);
+	if (r)
+		log_warn("cache: cannot remove the index that was made in vain cache=%s error=%s",
+			 cache->config->cache, strerror(-r));
 }
 
 static int adopt_root(struct cache *cache)
@@ -265,8 +277,11 @@ int cache_open(const struct cache_config *config, struct cache **out, struct buf
 		r = lock_folder(cache, config->cache, why);
 	if (!r)
 		r = open_stores(cache, &start, why);
-	if (!r)
+	if (!r) {
 		r = probe(cache, &known, why);
+		if (r && cache->fresh)
+			forget_index(cache);
+	}
 	if (!r) {
 		r = open_parts(cache, start, known);
 		if (r)

@@ -19,6 +19,7 @@ struct cache {
 	struct sweep *sweep; /* NULL after a clean stop */
 	struct cache_watcher watcher;
 	int lock_fd;
+	bool fresh; /* the index was made just now, from nothing */
 	bool bucket_started;
 	size_t key_bytes_max;
 };

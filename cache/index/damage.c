@@ -1,4 +1,6 @@
-/* The file index.damaged: damage was found, so the next start must not take the index for whole. It is written by who finds
+/* Which files go, and when.
+ *
+ * The file index.damaged: damage was found, so the next start must not take the index for whole. It is written by who finds
  * damage in an index in use, and by who changes a damaged one to read it; it goes when the index does. */
 #include <errno.h>
 #include <fcntl.h>
@@ -41,4 +43,16 @@ void index_damaged(struct index *index)
 	log_error("index: it is damaged, unmount it and mount it again: what was not uploaded is then "
 		  "kept, and everything else comes back from the bucket%s%s",
 		  rc ? " error=" : "", rc ? strerror(-rc) : "");
+}
+
+int index_remove(const char *folder)
+{
+	static const char *const files[] = {"index.mdb", "index.mdb-lock", "journal", "steady", "steady.old"};
+	AUTO_CLOSE int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		if (unlinkat(fd, files[i], 0) != 0 && errno != ENOENT)
+			return -errno;
+	return 0;
 }
