@@ -96,6 +96,7 @@ static void settle_locked(struct index *index, int rc)
 		log_info("index: index.mdb can be written again");
 	b->error = rc;
 	b->asked = false;
+	b->unkept = false;
 	b->rounds++;
 	b->due_ms = rc != 0 ? clock_ms() + RETRY_MS : INT64_MAX;
 	wakeup_all(&b->done);
@@ -170,7 +171,7 @@ void batch_close(struct index *index)
 int batch_flush_locked(struct index *index)
 {
 	struct batch *b = &index->batch;
-	if (b->mdb && atomic_load(&b->changes) == 0)
+	if (!b->running || (b->mdb && atomic_load(&b->changes) == 0))
 		return 0;
 	uint64_t rounds = b->rounds;
 	b->asked = true;

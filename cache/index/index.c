@@ -19,8 +19,8 @@
  *
  * A new index is made under another name, durably, and renamed; so an index.mdb without a steady
  * beside it is one that nobody has written to, if it is at its first transaction. After that the
- * state found becomes the first checkpoint (checkpoint.c says why), which also takes the clean mark
- * away. Numbers that were given after the last checkpoint are not known after a power cut; a gap
+ * state found becomes the first checkpoint (checkpoint.c says why), before even the journal's changes; it also takes
+ * the clean mark away. Numbers that were given after the last checkpoint are not known after a power cut; a gap
  * keeps them from being given again.
  *
  * The map is one of a fixed size, so that it is never remade under open transactions; it takes
@@ -415,9 +415,11 @@ static int open_all(struct index *index, const struct index_config *config, enum
 		return rc;
 	rc = dbi_errno(mdb_reader_check(index->env, &dead));
 	if (rc == 0)
+		rc = checkpoint_now(index);
+	if (rc == 0)
 		rc = batch_open(index);
 	if (rc == 0)
-		rc = checkpoint_now(index);
+		rc = checkpoint_now(index); /* what the journal had */
 	if (rc == 0 && *start == INDEX_POWER_CUT)
 		rc = leave_gap(index);
 	return rc;

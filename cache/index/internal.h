@@ -115,7 +115,7 @@ struct batch {
 	int64_t due_ms;
 	uint64_t rounds;
 	int error; /* of the last round */
-	bool running, started, asked, stopping;
+	bool running, started, asked, stopping, unkept; /* unkept: it has a change that is not in the journal */
 };
 
 /* -- the map (map.c) -- */
@@ -191,7 +191,7 @@ int batch_open(struct index *index) MUST_CHECK;
 void batch_close(struct index *index);
 /* The journal's changes, once more. */
 int batch_redo(struct index *index, MDB_txn *mdb) MUST_CHECK;
-/* Until index.mdb has every change that was acknowledged before. */
+/* Until index.mdb has every change that was acknowledged before; without a batch it has. */
 int batch_flush(struct index *index) MUST_CHECK;
 int batch_flush_locked(struct index *index) REQUIRES(&index->writer) MUST_CHECK;
 /* A change with the id of that transaction was acknowledged. */

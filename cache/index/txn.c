@@ -135,13 +135,14 @@ static void end_read(struct txn *txn)
 
 /* -- writing -- */
 
-/* The batch with room for one more change. */
+/* The batch with room for one more change; without one that is not in the journal, which would be missing from below the
+ * next if the batch came to nothing. */
 static int make_room_locked(struct index *index) REQUIRES(&index->writer);
 static int make_room_locked(struct index *index)
 {
 	if (!index->batch.running)
 		return 0;
-	if (index->batch.mdb && !journal_half_full(&index->journal))
+	if (index->batch.mdb && !index->batch.unkept && !journal_half_full(&index->journal))
 		return 0;
 	return batch_flush_locked(index);
 }
@@ -151,11 +152,12 @@ static NO_ANALYSIS int begin_write(struct index *index, struct txn **out)
 {
 	map_used(index);
 	lock_take(&index->writer);
+	int rc = make_room_locked(index);
+	/* only now: others made their changes while it waited */
 	struct txn *txn = &index->write_txn;
 	assert(txn->mdb == NULL);
 	*txn = (struct txn){.index = index, .writes = true};
 	buf_clear(&index->batch.change);
-	int rc = make_room_locked(index);
 	if (rc == 0)
 		rc = dbi_errno(mdb_txn_begin(index->env, index->batch.mdb, 0, &txn->mdb));
 	if (rc == 0) {
@@ -223,7 +225,8 @@ static int full_or_broken(struct index *index, int rc)
 int txn_commit_mdb(struct index *index, MDB_txn *mdb)
 {
 	int rc = full_or_broken(index, dbi_errno(mdb_txn_commit(mdb)));
-	txn_note_newest(index);
+	if (rc == 0)
+		txn_note_newest(index); /* else newest stays: what was acknowledged is still to be committed */
 	return rc;
 }
 
@@ -232,16 +235,21 @@ static int commit_locked(struct index *index, struct txn *txn) REQUIRES(&index->
 static int commit_locked(struct index *index, struct txn *txn)
 {
 	uint64_t id = mdb_txn_id(txn->mdb);
+	MDB_txn *mdb = txn->mdb;
 	bool kept = journal_fits(&index->journal, &index->batch.change) &&
 		    journal_append(&index->journal, &index->batch.change) == 0;
-	int rc = dbi_errno(mdb_txn_commit(txn->mdb));
+	txn->mdb = NULL; /* others use txn while it waits for the flush */
+	int rc = dbi_errno(mdb_txn_commit(mdb));
 	if (rc != 0) {
 		if (kept)
 			journal_take_back(&index->journal);
 		return rc;
 	}
 	batch_changed_locked(index, id);
-	return kept ? 0 : batch_flush_locked(index);
+	if (kept)
+		return 0;
+	index->batch.unkept = true;
+	return batch_flush_locked(index);
 }
 
 static NO_ANALYSIS int end_write(struct txn *txn, bool commit)

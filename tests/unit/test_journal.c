@@ -301,6 +301,9 @@ static void full_disk(void **state)
 	assert_int_equal(rc, -ENOSPC);
 	assert_in_range(made, 500, 20000);
 	assert_int_equal(txn_begin_read(f->index, &txn), -ENOSPC);
+	/* else fsync would have nothing to wait for, and the index could be marked clean */
+	assert_true(index_newest(f->index) > index_covered(f->index));
+	assert_int_equal(index_mark_clean(f->index), -EBUSY);
 	assert_int_equal(txn_begin_look(f->index, &txn), 0);
 	for (unsigned i = 0; i < made; i++) {
 		snprintf(name, sizeof(name), "n%u", i);
