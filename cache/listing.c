@@ -5,17 +5,26 @@
  * its ino tells it; else the directory is searched for it; else (a name that is gone, given out long ago) it starts over,
  * which may show a name twice but never leaves one out, and ends, since the cookies that it gives then can be found.
  *
+ * Entries are read from the index some at a time, in a short look, and given out after it: a visit may take locks, and a
+ * listing must work where nothing can be written.
+ *
  * Outside, cookies are larger by COOKIE_SHIFT: the numbers up to 2 mean the start, "." and "..". */
 #include <errno.h>
 #include <string.h>
 #include "cache/base/lock.h"
 #include "tree_internal.h"
 
-enum { GIVEN_MAX = 4096, COOKIE_SHIFT = 2 };
+enum { GIVEN_MAX = 4096, COOKIE_SHIFT = 2, SLOTS = 64 };
 
 struct given {
 	uint64_t cookie;
 	struct names_position position;
+};
+
+/* An entry between the index and the visit. */
+struct slot {
+	struct name name;
+	struct stat stat;
 };
 
 struct listing {
@@ -27,6 +36,8 @@ struct listing {
 	struct txn *txn;
 	listing_visit *visit;
 	void *arg;
+	struct slot *slots;
+	size_t slots_count;
 };
 
 int listing_open(struct cache *cache, uint64_t ino, struct listing **out)
@@ -116,41 +127,81 @@ static int position_of(struct listing *l, uint64_t cookie, struct names_position
 	return r < 0 ? r : search.found ? 0 : -ENOENT;
 }
 
-static int visit_name(void *arg, const struct name *name)
+static int take_name(void *arg, const struct name *name)
 {
 	struct listing *l = arg;
 	struct node_record record;
-	struct listing_entry entry = {.name = name->text, .cookie = name->cookie + COOKIE_SHIFT};
 	int r = nodes_get(l->txn, name->ino, &record);
 	if (r)
 		return r;
-	tree_stat_of(&record, &entry.stat);
-	struct node *node = S_ISREG(record.mode) ? node_find(l->cache->flow.nodes, name->ino) : NULL;
+	struct slot *slot = &l->slots[l->slots_count++];
+	slot->name = *name;
+	tree_stat_of(&record, &slot->stat);
+	return l->slots_count == SLOTS;
+}
+
+/* The next entries after `after`, or after the cookie where that is NULL. */
+static int take_slots(struct listing *l, uint64_t cookie, const struct names_position *after)
+{
+	struct names_position position;
+	int r = txn_begin_look(l->cache->flow.index, &l->txn);
+	if (r)
+		return r;
+	l->slots_count = 0;
+	if (!after && cookie) {
+		r = position_of(l, cookie - COOKIE_SHIFT, &position);
+		after = r ? NULL : &position;
+	}
+	if (!r || r == -ENOENT)
+		r = names_each(l->txn, l->ino, after, take_name, l);
+	txn_abort(&l->txn);
+	return r < 0 ? r : 0;
+}
+
+static int give(struct listing *l, struct slot *slot)
+{
+	struct listing_entry entry = {
+	    .name = slot->name.text, .cookie = slot->name.cookie + COOKIE_SHIFT, .stat = slot->stat};
+	struct node *node =
+	    S_ISREG(slot->stat.st_mode) ? node_find(l->cache->flow.nodes, slot->name.ino) : NULL;
+	int r = 0;
 	if (node) { /* it may be written just now */
-		r = tree_stat(l->cache, name->ino, &entry.stat);
+		r = tree_stat(l->cache, slot->name.ino, &entry.stat);
 		node_put(&node);
 	}
 	if (r)
 		return r == -ENOENT ? 0 : r;
 	r = l->visit(l->arg, &entry);
 	if (!r)
-		remember(l, name);
+		remember(l, &slot->name);
 	return r;
+}
+
+static int give_all(struct listing *l, uint64_t cookie)
+{
+	struct names_position last;
+	int r = take_slots(l, cookie, NULL);
+	while (!r && l->slots_count) {
+		for (size_t i = 0; !r && i < l->slots_count; i++)
+			r = give(l, &l->slots[i]);
+		if (r || l->slots_count < SLOTS)
+			break;
+		strcpy(last.text, l->slots[SLOTS - 1].name.text);
+		last.folder = l->slots[SLOTS - 1].name.folder;
+		r = take_slots(l, 0, &last);
+	}
+	return r < 0 ? r : 0;
 }
 
 int listing_read(struct listing *l, uint64_t cookie, listing_visit *visit, void *arg)
 {
-	struct names_position position;
-	int r = txn_begin_read(l->cache->flow.index, &l->txn);
-	if (r)
-		return r;
+	l->slots = malloc(SLOTS * sizeof *l->slots);
+	if (!l->slots)
+		return -ENOMEM;
 	l->visit = visit;
 	l->arg = arg;
-	r = cookie ? position_of(l, cookie - COOKIE_SHIFT, &position) : -ENOENT;
-	if (!r)
-		r = names_each(l->txn, l->ino, &position, visit_name, l);
-	else if (r == -ENOENT)
-		r = names_each(l->txn, l->ino, NULL, visit_name, l);
-	txn_abort(&l->txn);
-	return r < 0 ? r : 0;
+	int r = give_all(l, cookie);
+	free(l->slots);
+	l->slots = NULL;
+	return r;
 }
