@@ -161,19 +161,20 @@ static int unless_changed(struct sends *s, const struct put_job *job, int error)
 	return same ? error : -EAGAIN;
 }
 
-/* A new file that is being written: its first flush makes a new wish. */
+/* A new file that is being written, or was when it was looked at: its first flush makes a new wish. */
 static bool is_unfinished(struct sends *s, const struct put_job *job)
 {
+	bool unfinished = false, wanted;
 	if (job->node.version || job->node.blob)
 		return false;
 	struct node *node = node_find(s->flow->nodes, job->node.ino);
-	if (!node)
-		return false;
-	lock_take(&node->lock);
-	bool unfinished = node->locked.writers && !node->locked.version && !node->locked.published_blob;
-	lock_drop(&node->lock);
-	node_put(&node);
-	return unfinished;
+	if (node) {
+		lock_take(&node->lock);
+		unfinished = node->locked.writers && !node->locked.version && !node->locked.published_blob;
+		lock_drop(&node->lock);
+		node_put(&node);
+	}
+	return unfinished || (!send_still_wanted(s, job, &wanted) && !wanted);
 }
 
 /* -- sending -- */
