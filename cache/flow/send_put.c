@@ -451,7 +451,6 @@ static void look_and_send(struct sends *s, struct list *batch, struct put_job *j
 	const struct claim *claim = container_of(batch->next, struct claim, list);
 	struct object object;
 	int r = -EAGAIN;
-
 	for (unsigned looks = 0; r == -EAGAIN && looks < LOOKS_MAX; looks++) {
 		memset(&object, 0, sizeof(object));
 		job->bucket_failed = false;
