@@ -366,6 +366,11 @@ int cache_drain(struct cache *cache, int64_t deadline_ms,
 	return 0;
 }
 
+void cache_interrupt(struct cache *cache)
+{
+	bucket_stop(cache->flow.bucket);
+}
+
 void cache_stop(struct cache *cache)
 {
 	struct flow *flow = &cache->flow;

@@ -34,6 +34,8 @@ int cache_drain(struct cache *cache, int64_t deadline_ms,
 /* Reads again what may change without a remount: credentials, rules, content types. What is pending is
  * tried at once. Thread-safe, without network; what came of it is logged. */
 void cache_reload(struct cache *cache);
+/* Nothing is waited for any more that the bucket would have to answer; cache_stop follows. Thread-safe. */
+void cache_interrupt(struct cache *cache);
 /* Ends all transfers, joins the threads, takes a last checkpoint. */
 void cache_stop(struct cache *cache);
 void cache_close(struct cache **cache);

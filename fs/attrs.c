@@ -11,6 +11,7 @@
 #include "cache/tree.h"
 #include "handles.h"
 #include "reply.h"
+#include "virtual.h"
 
 /* A node that the kernel still knows but the index does not: the kernel looks the name up again. */
 static int stale(int error)
@@ -107,7 +108,8 @@ void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 		reply_error(req, strncmp(name, "security.", 9) ? -EOPNOTSUPP : -ENODATA);
 		return;
 	}
-	error = tree_xattr_get(session_of(req)->cache, ino, name, &value);
+	error = virtual_is(name) ? virtual_get(req, ino, name, &value)
+				 : tree_xattr_get(session_of(req)->cache, ino, name, &value);
 	if (error == 0 && value.failed)
 		error = -ENOMEM;
 	if (error) {
@@ -123,8 +125,8 @@ void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *v
 	AUTO_BUF struct buf bytes = BUF_EMPTY;
 	int error;
 
-	if (!is_user_name(name)) {
-		reply_error(req, -EOPNOTSUPP);
+	if (!is_user_name(name) || virtual_is(name)) {
+		reply_error(req, is_user_name(name) ? -EPERM : -EOPNOTSUPP);
 		return;
 	}
 	buf_append(&bytes, value, size);
@@ -149,8 +151,8 @@ void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 
 void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 {
-	if (!is_user_name(name)) {
-		reply_error(req, -EOPNOTSUPP);
+	if (!is_user_name(name) || virtual_is(name)) {
+		reply_error(req, is_user_name(name) ? -EPERM : -EOPNOTSUPP);
 		return;
 	}
 	reply_error(req, stale(tree_xattr_remove(session_of(req)->cache, ino, name)));

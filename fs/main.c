@@ -12,6 +12,7 @@
 #include "cache/base/clock.h"
 #include "cache/base/log.h"
 #include "cache/cache.h"
+#include "control.h"
 #include "life.h"
 #include "mount.h"
 #include "options.h"
@@ -25,6 +26,8 @@ struct program {
 	struct session_config session_config;
 	_Atomic(struct session *) session;
 	struct cache *cache;
+	struct control_config control_config;
+	struct control *control; /* NULL where it could not be made: the mount goes on without */
 	bool unwanted; /* who started us died before the mount was ready */
 	int64_t deadline_ms, told_ms;
 };
@@ -142,6 +145,20 @@ static void drain(struct program *p)
 		log_info("everything is in the bucket");
 }
 
+static void start_control(struct program *p)
+{
+	AUTO_BUF struct buf why = BUF_EMPTY;
+
+	p->control_config = (struct control_config){
+	    .cache = p->cache,
+	    .folder = p->options.config.cache,
+	    .mountpoint = p->options.mountpoint,
+	    .spec = p->options.spec,
+	};
+	if (control_start(&p->control_config, &p->control, &why))
+		log_error("%s; tootfsctl will not find this mount", buf_string(&why));
+}
+
 static int serve(struct program *p)
 {
 	struct cache_watcher watcher = session_watcher(p->session);
@@ -152,6 +169,7 @@ static int serve(struct program *p)
 		buf_printf(&why, "the cache cannot start: %s", strerror(-error));
 		status = life_fail(&p->life, EXIT_SYSTEM, buf_string(&why));
 	} else {
+		start_control(p);
 		error = session_loop(p->session);
 		if (error)
 			log_error("the connection to the kernel broke error=%s", strerror(-error));
@@ -177,6 +195,7 @@ static int run(struct program *p)
 	p->session_config = (struct session_config){
 	    .spec = p->options.spec,
 	    .mountpoint = p->options.mountpoint,
+	    .cache_folder = p->options.config.cache,
 	    .mount_options = buf_string(&p->options.mount_options),
 	    .ro = p->options.config.ro,
 	    .allow_other = p->options.allow_other,
@@ -192,6 +211,8 @@ static int run(struct program *p)
 		atomic_store(&p->session, session);
 		status = serve(p);
 	}
+	cache_interrupt(p->cache);
+	control_stop(&p->control);
 	cache_stop(p->cache);
 	life_unwatch(&p->life);
 	if (session)

@@ -22,6 +22,7 @@ struct fuse_session;
 struct session_config {
 	const char *spec;	/* becomes the mount's source, as it is */
 	const char *mountpoint; /* absolute */
+	const char *cache_folder;
 	const char
 	    *mount_options; /* flags and labels for mount(2), escaped for libfuse; "" = none */
 	bool ro, allow_other;

@@ -42,6 +42,11 @@ void log_setup(const struct log_config *config)
 	atomic_store(&line_sink, (int)config->sink);
 }
 
+void log_set_level(enum log_level level)
+{
+	atomic_store(&wanted_level, (int)level);
+}
+
 bool log_wants(enum log_level level)
 {
 	return (int)level <= atomic_load(&wanted_level);

@@ -22,6 +22,7 @@ struct log_config {
 /* Before it is called: INFO, text, stderr. May be called again at any time. */
 void log_setup(const struct log_config *config);
 bool log_wants(enum log_level level);
+void log_set_level(enum log_level level);
 void log_write(enum log_level level, const char *fmt, ...) PRINTF(2, 3);
 
 #define log_error(...) log_write(LOG_LEVEL_ERROR, __VA_ARGS__)

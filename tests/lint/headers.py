@@ -12,7 +12,7 @@ FLAGS = "-std=c11 -D_GNU_SOURCE -Wall -Wextra -Wpedantic -Wshadow -Werror -fsynt
 
 
 def library_flags():
-    names = ["fuse3", "lmdb", "libcurl", "libcrypto", "expat", "jansson"]
+    names = ["fuse3", "lmdb", "libcurl", "libcrypto", "expat", "jansson", "libmicrohttpd"]
     try:
         done = subprocess.run(["pkg-config", "--cflags", *names], capture_output=True, text=True, check=False)
     except FileNotFoundError:

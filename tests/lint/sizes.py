@@ -9,7 +9,7 @@ import sys
 from shared import tree
 
 C_LINES, H_LINES, TEST_LINES, FUNCTION_LINES, ARGUMENTS = 500, 200, 800, 60, 6
-FOREIGN = {"splice_message"}  # callbacks whose arguments a library has chosen
+FOREIGN = {"splice_message", "http_request"}  # callbacks whose arguments a library has chosen
 
 
 def signature(lines, brace):
