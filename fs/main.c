@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 #include "cache/base/clock.h"
 #include "cache/base/log.h"
 #include "cache/cache.h"
@@ -17,6 +18,7 @@
 #include "mount.h"
 #include "options.h"
 #include "session.h"
+#include "stack.h"
 
 enum { PROGRESS_MS = 5000, LOCK_WAIT_MS = 100 * 1000 };
 
@@ -227,8 +229,11 @@ static void choose_owner(struct options *o)
 {
 	struct stat mountpoint;
 
-	if (stat(o->mountpoint, &mountpoint))
-		return;
+	if (stack_dead(o->mountpoint) ? stack_below(o->mountpoint, &mountpoint)
+				      : stat(o->mountpoint, &mountpoint)) {
+		mountpoint.st_uid = geteuid();
+		mountpoint.st_gid = getegid();
+	}
 	if (o->config.uid == UINT32_MAX)
 		o->config.uid = mountpoint.st_uid;
 	if (o->config.gid == UINT32_MAX)

@@ -18,9 +18,11 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
+#include <unistd.h>
 #define FUSE_USE_VERSION 314
 #include <fuse.h>
 #include "cache/base/sanitizers.h"
+#include "stack.h"
 
 #ifdef ADDRESS_SANITIZER
 /* fuse_open_channel never frees the arguments that it has parsed. Without a symbolizer only the library has a name. */
@@ -102,13 +104,23 @@ bool mount_find(const char *spec, struct buf *where)
 	return find(spec, NULL, where);
 }
 
-int mount_check(const char *mountpoint, const char *spec, struct buf *why)
+bool mount_is_at(const char *mountpoint, const char *spec)
 {
 	AUTO_BUF struct buf where = BUF_EMPTY;
+
+	return find(spec, mountpoint, &where);
+}
+
+int mount_check(const char *mountpoint, const char *spec, struct buf *why)
+{
 	struct stat stat_now;
+	bool dead = stack_dead(mountpoint);
 	int error = stat(mountpoint, &stat_now) ? errno : 0;
 
-	if (error == ENOTCONN)
+	if (dead && geteuid() == 0 && mount_is_at(mountpoint, spec))
+		return 0; /* stack.h */
+	if (dead)
+		error = ENOTCONN,
 		buf_printf(why,
 			   "%s: an earlier mount there has lost its daemon; "
 			   "first run: umount -l %s (or, as a user, fusermount3 -u -z %s)",
@@ -121,7 +133,7 @@ int mount_check(const char *mountpoint, const char *spec, struct buf *why)
 			   strerror(error));
 	else if (!S_ISDIR(stat_now.st_mode))
 		buf_printf(why, "%s: the mount point is not a folder", mountpoint), error = ENOTDIR;
-	else if (find(spec, mountpoint, &where))
+	else if (mount_is_at(mountpoint, spec))
 		buf_printf(why, "%s is already mounted on %s", spec, mountpoint), error = EBUSY;
 	return -error;
 }
@@ -198,6 +210,8 @@ int mount_open(const char *mountpoint, const char *options, int *fd, struct buf 
 	AUTO_CLOSE int caught = memfd_create("stderr", MFD_CLOEXEC);
 	AUTO_BUF struct buf text = BUF_EMPTY;
 
+	if (stack_dead(mountpoint))
+		return stack_open(mountpoint, options, fd, why);
 	if (caught >= 0 && stderr_now >= 0)
 		dup2(caught, STDERR_FILENO);
 	*fd = fuse_open_channel(mountpoint, options);

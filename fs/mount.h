@@ -16,6 +16,7 @@ int mount_check_apart(const char *mountpoint, const char *folder, const char *wh
 		      struct buf *why) MUST_CHECK;
 /* Is it mounted anywhere that this process sees? where gets the place. */
 bool mount_find(const char *spec, struct buf *where);
+bool mount_is_at(const char *mountpoint, const char *spec);
 /* *fd: /dev/fuse, connected. options as libfuse parses them. */
 int mount_open(const char *mountpoint, const char *options, int *fd, struct buf *why) MUST_CHECK;
 /* The device number of what is mounted there, without asking its daemon; 0 = unknown. */

@@ -12,6 +12,7 @@
  * /dev/fuse is closed (session_unmount) only when no read is under way and notify has ended: a late
  * reply must not hit another file that got the same number. */
 #include "session.h"
+#include "stack.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -268,6 +269,7 @@ static void cut_off(struct session *session)
 void session_unmount(struct session *session)
 {
 	forsake(session);
+	stack_clear(session->config->mountpoint, session->config->spec);
 	lock_take(&session->lock);
 	while (session->locked.reads_count)
 		wakeup_wait(&session->idle, &session->lock);
