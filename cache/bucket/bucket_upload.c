@@ -201,37 +201,70 @@ int bucket_upload_complete(struct bucket *b, const struct complete_request *requ
 
 /* -- list -- */
 
+/* What one page or list told; the visits come after the last request, so that a repeated one repeats no visit. */
 struct found_upload {
-	char *id;
+	char *key, *id;
 	int64_t initiated_ns;
 };
 
 struct uploads {
-	const char *key;
+	const char *key; /* of all of them; NULL = each has its own */
+	const struct upload_marks *marks;
+	struct upload_marks next;
 	struct found_upload *found;
-	size_t count;
+	size_t count, space;
 };
+
+static void marks_clear(struct upload_marks *marks)
+{
+	free(marks->key);
+	free(marks->id);
+	*marks = (struct upload_marks){NULL, NULL};
+}
 
 static void uploads_clear(struct uploads *u)
 {
-	for (size_t i = 0; i < u->count; i++)
+	for (size_t i = 0; i < u->count; i++) {
+		free(u->found[i].key);
 		free(u->found[i].id);
-	free(u->found);
-	u->found = NULL;
+	}
 	u->count = 0;
+	marks_clear(&u->next);
+}
+
+static void uploads_destroy(struct uploads *u)
+{
+	uploads_clear(u);
+	free(u->found);
+}
+
+static int uploads_add_key(void *arg, const char *key, const char *id, int64_t initiated_ns)
+{
+	struct uploads *u = arg;
+	struct found_upload new = {.id = strdup(id), .initiated_ns = initiated_ns};
+
+	if (key)
+		new.key = strdup(key);
+	if (u->count == u->space) {
+		size_t space = u->space ? 2 * u->space : 16;
+		struct found_upload *grown = reallocarray(u->found, space, sizeof(*grown));
+		if (grown) {
+			u->found = grown;
+			u->space = space;
+		}
+	}
+	if (u->count == u->space || !new.id || (key && !new.key)) {
+		free(new.key);
+		free(new.id);
+		return fault_set(-ENOMEM, false, "no memory to list uploads");
+	}
+	u->found[u->count++] = new;
+	return 0;
 }
 
 static int uploads_add(void *arg, const char *id, int64_t initiated_ns)
 {
-	struct uploads *u = arg;
-	struct found_upload *grown = reallocarray(u->found, u->count + 1, sizeof(*grown));
-
-	if (grown)
-		u->found = grown;
-	if (!grown || !(grown[u->count].id = strdup(id)))
-		return fault_set(-ENOMEM, false, "no memory to list uploads");
-	grown[u->count++].initiated_ns = initiated_ns;
-	return 0;
+	return uploads_add_key(arg, NULL, id, initiated_ns);
 }
 
 static int attempt_uploads(struct call *c, void *arg)
@@ -242,7 +275,6 @@ static int attempt_uploads(struct call *c, void *arg)
 	return c->bucket->impl.ops->upload_list(c->bucket->impl.self, u->key, uploads_add, u);
 }
 
-/* The visits come after the last request, so that a repeated one repeats no visit. */
 int bucket_upload_list(struct bucket *b, const char *key, upload_visit *visit, void *arg)
 {
 	struct uploads u = {.key = key};
@@ -252,6 +284,34 @@ int bucket_upload_list(struct bucket *b, const char *key, upload_visit *visit, v
 		r = door_run(b, BUCKET_UPLOAD_LIST, key, attempt_uploads, &u);
 	for (size_t i = 0; r == 0 && i < u.count; i++)
 		r = visit(arg, u.found[i].id, u.found[i].initiated_ns);
-	uploads_clear(&u);
+	uploads_destroy(&u);
+	return r;
+}
+
+static int attempt_page(struct call *c, void *arg)
+{
+	struct uploads *u = arg;
+
+	uploads_clear(u);
+	return c->bucket->impl.ops->uploads_page(c->bucket->impl.self, u->marks, &u->next, uploads_add_key, u);
+}
+
+int bucket_uploads_each(struct bucket *b, key_upload_visit *visit, void *arg)
+{
+	struct upload_marks marks = {NULL, NULL};
+	int r;
+
+	do {
+		struct uploads u = {.marks = &marks};
+
+		r = door_run(b, BUCKET_UPLOAD_LIST, "", attempt_page, &u);
+		for (size_t i = 0; r == 0 && i < u.count; i++)
+			r = visit(arg, u.found[i].key, u.found[i].id, u.found[i].initiated_ns);
+		marks_clear(&marks);
+		marks = u.next;
+		u.next = (struct upload_marks){NULL, NULL};
+		uploads_destroy(&u);
+	} while (r == 0 && marks.key);
+	marks_clear(&marks);
 	return r;
 }

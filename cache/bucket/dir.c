@@ -358,6 +358,7 @@ static const struct bucket_ops dir_ops = {
     .upload_complete = dir_upload_complete,
     .upload_abort = dir_upload_abort,
     .upload_list = dir_upload_list,
+    .uploads_page = dir_uploads_page,
 };
 
 static int folder_open(struct dir_bucket *d, const char *spec)

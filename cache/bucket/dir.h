@@ -83,5 +83,7 @@ int dir_upload_complete(void *self, const char *key, const char *id, const struc
 			size_t count, struct object *out);
 int dir_upload_abort(void *self, const char *key, const char *id);
 int dir_upload_list(void *self, const char *key, upload_visit *visit, void *arg);
+int dir_uploads_page(void *self, const struct upload_marks *marks, struct upload_marks *next, key_upload_visit *visit,
+		     void *arg);
 
 #endif

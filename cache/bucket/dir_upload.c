@@ -321,9 +321,15 @@ int dir_upload_abort(void *self, const char *key, const char *id)
 	return r ? dir_fault(d, r, "abort an upload of", key) : 0;
 }
 
+struct upload_walk {
+	const char *key; /* only those for it; NULL = all */
+	upload_visit *visit;
+	key_upload_visit *visit_key; /* where key is NULL */
+	void *arg;
+};
+
 /* 1 = visit ended it. */
-static int upload_visit_one(struct dir_bucket *d, const char *name, const char *key,
-			    upload_visit *visit, void *arg)
+static int upload_visit_one(struct dir_bucket *d, const char *name, const struct upload_walk *w)
 {
 	char its_key[KEY_BYTES_MAX + 1];
 	const char *id = name + strlen(UPLOAD_PREFIX);
@@ -333,16 +339,17 @@ static int upload_visit_one(struct dir_bucket *d, const char *name, const char *
 	if (strncmp(name, UPLOAD_PREFIX, strlen(UPLOAD_PREFIX)) != 0)
 		return 0;
 	AUTO_CLOSE int upload = upload_open(d, id);
-	if (upload < 0 || key_read(upload, its_key, NULL, &created_ns) != 0 ||
-	    strcmp(its_key, key) != 0)
+	if (upload < 0 || key_read(upload, its_key, NULL, &created_ns) != 0)
 		return 0;
-	r = visit(arg, id, created_ns);
+	if (!w->key)
+		r = w->visit_key(w->arg, its_key, id, created_ns);
+	else
+		r = strcmp(its_key, w->key) == 0 ? w->visit(w->arg, id, created_ns) : 0;
 	return r > 0 ? 1 : r;
 }
 
-int dir_upload_list(void *self, const char *key, upload_visit *visit, void *arg)
+static int uploads_walk(struct dir_bucket *d, const struct upload_walk *w)
 {
-	struct dir_bucket *d = self;
 	int fd = dir_open_at(d, DIR_TEMP, O_RDONLY | O_DIRECTORY), r = 0;
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *e;
@@ -352,10 +359,28 @@ int dir_upload_list(void *self, const char *key, upload_visit *visit, void *arg)
 	if (!dir) {
 		if (fd >= 0)
 			close(fd);
-		return dir_fault(d, fd < 0 ? fd : -ENOMEM, "list the uploads of", key);
+		return dir_fault(d, fd < 0 ? fd : -ENOMEM, "list the uploads of", w->key ? w->key : "all keys");
 	}
 	while (r == 0 && (e = readdir(dir)))
-		r = upload_visit_one(d, e->d_name, key, visit, arg);
+		r = upload_visit_one(d, e->d_name, w);
 	closedir(dir);
 	return r;
+}
+
+int dir_upload_list(void *self, const char *key, upload_visit *visit, void *arg)
+{
+	const struct upload_walk walk = {.key = key, .visit = visit, .arg = arg};
+
+	return uploads_walk(self, &walk);
+}
+
+/* All of them are one page. */
+int dir_uploads_page(void *self, const struct upload_marks *marks, struct upload_marks *next, key_upload_visit *visit,
+		     void *arg)
+{
+	const struct upload_walk walk = {.visit_key = visit, .arg = arg};
+
+	(void)marks;
+	*next = (struct upload_marks){NULL, NULL};
+	return uploads_walk(self, &walk);
 }

@@ -7,7 +7,13 @@
 #define TOOTFS_BUCKET_OPS_H
 
 #include "bucket.h"
+#include "bucket_uploads.h"
 #include "etags.h"
+
+/* Between two pages of uploads: all NULL is before the first page, and behind the last one. Both are malloc'ed. */
+struct upload_marks {
+	char *key, *id;
+};
 
 struct bucket_ops {
 	int (*start)(void *self);
@@ -27,6 +33,9 @@ struct bucket_ops {
 			       size_t count, struct object *out);
 	int (*upload_abort)(void *self, const char *key, const char *id);
 	int (*upload_list)(void *self, const char *key, upload_visit *visit, void *arg);
+	/* The page behind marks; next is set where there are more. */
+	int (*uploads_page)(void *self, const struct upload_marks *marks, struct upload_marks *next,
+			    key_upload_visit *visit, void *arg);
 	int (*reload)(void *self); /* NULL = nothing was read that could be read again */
 };
 

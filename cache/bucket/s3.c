@@ -77,6 +77,7 @@ static const struct bucket_ops ops = {
     .upload_complete = s3_upload_complete,
     .upload_abort = s3_upload_abort,
     .upload_list = s3_upload_list,
+    .uploads_page = s3_uploads_page,
     .reload = s3_reload,
 };
 

@@ -104,6 +104,8 @@ int s3_upload_complete(void *self, const char *key, const char *id, const struct
 		       size_t count, struct object *out);
 int s3_upload_abort(void *self, const char *key, const char *id);
 int s3_upload_list(void *self, const char *key, upload_visit *visit, void *arg);
+int s3_uploads_page(void *self, const struct upload_marks *marks, struct upload_marks *next, key_upload_visit *visit,
+		    void *arg);
 
 /* What the bytes of the answer's object must come to, where its headers tell it. whole: they are about all of it. */
 void s3_read_sum(const struct s3 *s, const struct exchange *x, bool whole, struct sum *out);

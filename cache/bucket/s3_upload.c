@@ -192,34 +192,48 @@ static int visit_exact(void *arg, const char *key, const char *id, int64_t initi
 	return e->stop;
 }
 
-/* One page; markers are replaced with those of the next one. */
-static int list_page(struct s3 *s, struct exact *e, struct s3_xml_uploads_next *next)
+static bool goes_on(const struct upload_marks *now, const struct s3_xml_uploads_next *next)
 {
-	struct s3_xml_uploads_next now = *next;
+	return !now->key || !next->key_marker || strcmp(now->key, next->key_marker) != 0 ||
+	       strcmp(now->id, next->id_marker) != 0;
+}
+
+/* One page. stop: where the visit leaves what it returned. */
+struct page {
+	const char *prefix;
+	s3_xml_uploads_visit *visit;
+	void *arg;
+	const int *stop;
+};
+
+static int list_page(struct s3 *s, const struct page *page, const struct upload_marks *now, struct upload_marks *out)
+{
+	struct s3_xml_uploads_next next = {NULL, NULL};
 	struct s3_request q;
 	int r;
 
-	*next = (struct s3_xml_uploads_next){NULL, NULL};
+	*out = (struct upload_marks){NULL, NULL};
 	s3_request_init(&q, s, "GET", NULL);
 	s3_request_query(&q, "uploads", "");
-	s3_request_query(&q, "prefix", e->key);
-	if (now.key_marker) {
-		s3_request_query(&q, "key-marker", now.key_marker);
-		s3_request_query(&q, "upload-id-marker", now.id_marker);
+	s3_request_query(&q, "prefix", page->prefix);
+	if (now->key) {
+		s3_request_query(&q, "key-marker", now->key);
+		s3_request_query(&q, "upload-id-marker", now->id);
 	}
 	r = s3_request_run(&q);
 	if (r == 0) {
-		r = s3_xml_uploads(buf_string(&q.x.body_out), q.x.body_out.length, visit_exact, e,
-				   next);
-		if (r && !e->stop)
+		r = s3_xml_uploads(buf_string(&q.x.body_out), q.x.body_out.length, page->visit, page->arg, &next);
+		if (r && !*page->stop)
 			r = s3_fault_broken(&q, "the list of uploads cannot be understood");
 	}
-	if (r == 0 && now.key_marker && next->key_marker &&
-	    strcmp(now.key_marker, next->key_marker) == 0 &&
-	    strcmp(now.id_marker, next->id_marker) == 0)
+	if (r == 0 && !goes_on(now, &next))
 		r = s3_fault_broken(&q, "the list of uploads does not go on");
-	free(now.key_marker);
-	free(now.id_marker);
+	if (r == 0) {
+		*out = (struct upload_marks){next.key_marker, next.id_marker};
+	} else {
+		free(next.key_marker);
+		free(next.id_marker);
+	}
 	s3_request_destroy(&q);
 	return r;
 }
@@ -227,7 +241,7 @@ static int list_page(struct s3 *s, struct exact *e, struct s3_xml_uploads_next *
 int s3_upload_list(void *self, const char *key, upload_visit *visit, void *arg)
 {
 	struct s3 *s = self;
-	struct s3_xml_uploads_next next = {NULL, NULL};
+	struct upload_marks now, next = {NULL, NULL};
 	AUTO_BUF struct buf full = BUF_EMPTY;
 	int r;
 
@@ -235,12 +249,41 @@ int s3_upload_list(void *self, const char *key, upload_visit *visit, void *arg)
 	if (full.failed)
 		return fault_set(-ENOMEM, false, "no memory for a key");
 	struct exact e = {.key = full.data, .visit = visit, .arg = arg};
-	do
-		r = list_page(s, &e, &next);
-	while (r == 0 && next.key_marker);
-	free(next.key_marker);
-	free(next.id_marker);
+	const struct page page = {full.data, visit_exact, &e, &e.stop};
+	do {
+		now = next;
+		r = list_page(s, &page, &now, &next);
+		free(now.key);
+		free(now.id);
+	} while (r == 0 && next.key);
 	return e.stop ? e.stop : r;
+}
+
+struct below {
+	const char *prefix;
+	key_upload_visit *visit;
+	void *arg;
+	int stop;
+};
+
+static int visit_below(void *arg, const char *key, const char *id, int64_t initiated_ns)
+{
+	struct below *b = arg;
+	size_t length = strlen(b->prefix);
+
+	if (strncmp(key, b->prefix, length) == 0)
+		b->stop = b->visit(b->arg, key + length, id, initiated_ns);
+	return b->stop;
+}
+
+int s3_uploads_page(void *self, const struct upload_marks *marks, struct upload_marks *next, key_upload_visit *visit,
+		    void *arg)
+{
+	struct s3 *s = self;
+	struct below below = {.prefix = s->place.prefix, .visit = visit, .arg = arg};
+	const struct page page = {below.prefix, visit_below, &below, &below.stop};
+
+	return list_page(s, &page, marks, next);
 }
 
 /* -- a copy in parts -- */

@@ -436,6 +436,22 @@ static int op_upload_list(void *self, const char *key, upload_visit *visit, void
 	return end_effect(&r, result);
 }
 
+static int op_uploads_page(void *self, const struct upload_marks *marks, struct upload_marks *next,
+			   key_upload_visit *visit, void *arg)
+{
+	struct request r = {0};
+	(void)self;
+	(void)marks;
+	*next = (struct upload_marks){NULL, NULL};
+	int result = begin_effect(&r, BUCKET_UPLOAD_LIST);
+	if (result)
+		return result;
+	for (const struct stored_object *s = far.objects.first; !result && s; s = s->next)
+		if (s->id[0])
+			result = visit(arg, s->key, s->id, 0);
+	return end_effect(&r, result);
+}
+
 /* -- opening -- */
 
 static const struct bucket_ops far_ops = {
@@ -454,6 +470,7 @@ static const struct bucket_ops far_ops = {
 	.upload_complete = op_upload_complete,
 	.upload_abort = op_upload_abort,
 	.upload_list = op_upload_list,
+	.uploads_page = op_uploads_page,
 };
 
 void far_put(const char *key, const void *bytes, size_t length)

@@ -202,10 +202,32 @@ static int fake_uploads(void *self, const char *key, upload_visit *visit, void *
 	return r ? r : fake_plain(self);
 }
 
+static int fake_uploads_page(void *self, const struct upload_marks *marks, struct upload_marks *next,
+			     key_upload_visit *visit, void *arg)
+{
+	int r;
+
+	*next = (struct upload_marks){NULL, NULL};
+	if (marks->key) {
+		assert_string_equal(marks->key, "k2");
+		assert_string_equal(marks->id, "two");
+		r = visit(arg, "k3", "stop", 3);
+		return r ? r : fake_plain(self);
+	}
+	r = visit(arg, "k1", "one", 1);
+	if (r == 0)
+		r = visit(arg, "k2", "two", 2);
+	if (r == 0)
+		r = fake_plain(self);
+	if (r == 0)
+		*next = (struct upload_marks){strdup("k2"), strdup("two")};
+	return r;
+}
+
 static const struct bucket_ops fake_ops = {fake_start,	  fake_stop,   fake_close,  fake_plain,
 					   fake_get,	  fake_head,   fake_list,   fake_put,
 					   fake_copy,	  fake_remove, fake_create, fake_part,
-					   fake_complete, fake_abort,  fake_uploads, NULL};
+					   fake_complete, fake_abort,  fake_uploads, fake_uploads_page, NULL};
 
 static struct bucket *bucket;
 
@@ -681,6 +703,25 @@ static void uploads(void **state)
 	finish();
 }
 
+static int visits_key(void *arg, const char *key, const char *id, int64_t initiated_ns)
+{
+	size_t used = strlen(arg);
+
+	snprintf((char *)arg + used, 64 - used, "%s:%s@%d ", key, id, (int)initiated_ns);
+	return strcmp(id, "stop") == 0 ? 7 : 0;
+}
+
+static void uploads_come_in_pages(void **state)
+{
+	char seen[64] = "";
+
+	(void)state;
+	BEGIN(5000, {.result = 0}, DOWN, {.result = 0});
+	assert_int_equal(bucket_uploads_each(bucket, visits_key, seen), 7);
+	assert_string_equal(seen, "k1:one@1 k2:two@2 k3:stop@3 ");
+	finish();
+}
+
 /* -- stopping -- */
 
 static void *stop_soon(void *arg)
@@ -767,6 +808,7 @@ int main(void)
 	    cmocka_unit_test(strange_answers_are_caught),
 	    cmocka_unit_test(lost_completes_are_settled),
 	    cmocka_unit_test(uploads),
+	    cmocka_unit_test(uploads_come_in_pages),
 	    cmocka_unit_test(stopping_wakes_sleepers),
 	    cmocka_unit_test(many_threads),
 	    cmocka_unit_test(every_operation_has_a_name),

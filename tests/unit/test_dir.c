@@ -1,5 +1,7 @@
 /* A folder as a bucket: the contract of bucket.h through the door, a folder with hostile contents,
  * and puts and deletes that race for the same folders. */
+#include "cache/base/buf.h"
+#include "cache/bucket/bucket_uploads.h"
 #include "dir_fixture.h"
 
 /* -- objects -- */
@@ -361,6 +363,14 @@ static int count_visit(void *arg, const char *id, int64_t initiated_ns)
 	return ++*(int *)arg > 10 ? -E2BIG : 0;
 }
 
+static int note_upload(void *arg, const char *key, const char *id, int64_t initiated_ns)
+{
+	assert_int_equal(strlen(id), 32);
+	assert_true(initiated_ns > 0);
+	buf_printf(arg, "[%s]", key);
+	return 0;
+}
+
 static void uploads_become_objects(void **state)
 {
 	struct object_attrs attrs = {
@@ -384,6 +394,13 @@ static void uploads_become_objects(void **state)
 	assert_int_equal(part("v/\nkey", id, 2, "two", &parts[1]), 0);
 	assert_int_equal(bucket_upload_list(bucket, "v/\nkey", count_visit, &count), 0);
 	assert_int_equal(count, 1);
+	{
+		AUTO_BUF struct buf all = BUF_EMPTY;
+		assert_int_equal(bucket_uploads_each(bucket, note_upload, &all), 0);
+		assert_non_null(strstr(buf_string(&all), "[v/\nkey]"));
+		assert_non_null(strstr(buf_string(&all), "[other]"));
+		assert_int_equal(all.length, strlen("[v/\nkey][other]"));
+	}
 	list = list_all("", false, NULL, 0);
 	assert_string_equal(list, "");
 	free(list);

@@ -369,6 +369,40 @@ static void test_upload_list(void **state)
 	}
 }
 
+static int note_key(void *arg, const char *key, const char *id, int64_t initiated_ns)
+{
+	buf_printf(arg, "[%s %s %lld]", key, id, (long long)(initiated_ns / 1000000000));
+	return strcmp(id, "stop") == 0 ? -EXFULL : 0;
+}
+
+static void test_uploads_page(void **state)
+{
+	struct fixture *f = *state;
+	AUTO_BUF struct buf seen = BUF_EMPTY;
+	struct upload_marks first = {NULL, NULL}, second, end;
+
+	SCRIPT(f, {"GET /media?uploads=&prefix=sys%2F", 200, NULL,
+		   UPLOADS(MORE UPLOAD("sys/a+", "1") UPLOAD("sys/a/b", "2") UPLOAD("other", "3"))},
+	       {"GET /media?uploads=&prefix=sys%2F&key-marker=sys%2Fa%2B&upload-id-marker=i%2F", 200, NULL, UPLOADS(MORE)},
+	       {"GET /media?uploads=&prefix=sys%2F&key-marker=sys%2Fa%2B&upload-id-marker=i%2F", 200, NULL,
+		UPLOADS(UPLOAD("sys/c", "4"))},
+	       {NULL, 200, NULL, UPLOADS(MORE UPLOAD("sys/d", "stop") UPLOAD("sys/e", "5"))});
+	assert_int_equal(f->bucket.ops->uploads_page(f->s3, &first, &second, note_key, &seen), 0);
+	assert_string_equal(buf_string(&seen), "[a+ 1 9][a/b 2 9]");
+	assert_string_equal(second.key, "sys/a+");
+	assert_string_equal(second.id, "i/");
+	/* It would go round for ever. */
+	assert_int_equal(f->bucket.ops->uploads_page(f->s3, &second, &end, note_key, &seen), -EPROTO);
+	assert_null(end.key);
+	assert_int_equal(f->bucket.ops->uploads_page(f->s3, &second, &end, note_key, &seen), 0);
+	assert_null(end.key);
+	assert_int_equal(f->bucket.ops->uploads_page(f->s3, &first, &end, note_key, &seen), -EXFULL);
+	assert_string_equal(buf_string(&seen), "[a+ 1 9][a/b 2 9][c 4 9][d stop 9]");
+	script_end(f);
+	free(second.key);
+	free(second.id);
+}
+
 /* -- delete -- */
 
 static int remove_keys(struct fixture *f, const char *const *keys, size_t count, int *results)
@@ -486,7 +520,7 @@ int main(void)
 		cmocka_unit_test(test_put_refused),   cmocka_unit_test(test_put_short_file),
 		cmocka_unit_test(test_copy),	      cmocka_unit_test(test_copy_in_parts),
 		cmocka_unit_test(test_upload),	      cmocka_unit_test(test_complete_answers),
-		cmocka_unit_test(test_upload_list),   cmocka_unit_test(test_remove),
+		cmocka_unit_test(test_upload_list), cmocka_unit_test(test_uploads_page),   cmocka_unit_test(test_remove),
 		cmocka_unit_test(test_remove_body),   cmocka_unit_test(test_remove_one),
 		cmocka_unit_test(test_remove_broken), cmocka_unit_test(test_remove_without_batches),
 	};
