@@ -14,6 +14,7 @@
 #include <time.h>
 #include "cache/base/clock.h"
 #include "cache/base/log.h"
+#include "cache/flow/failures.h"
 #include "cache/index/ages.h"
 #include "cache/index/nodes.h"
 #include "cache/index/pending.h"
@@ -252,6 +253,8 @@ static int open_parts(struct cache *cache, enum index_start start, bool known)
 	if (!r)
 		r = evicts_open(flow, &flow->evicts);
 	if (!r)
+		r = failures_open(&flow->failures);
+	if (!r)
 		r = fills_open(flow, &flow->fills);
 	if (!r)
 		r = sends_open(flow, &flow->sends);
@@ -400,6 +403,7 @@ void cache_close(struct cache **cache)
 	survey_close(&c->survey);
 	sends_close(&c->flow.sends);
 	fills_close(&c->flow.fills);
+	failures_close(&c->flow.failures);
 	evicts_close(&c->flow.evicts);
 	checkpoints_close(&c->flow.checkpoints);
 	nodes_close(&c->flow.nodes);

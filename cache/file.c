@@ -257,6 +257,17 @@ static int span_of_blob_locked(struct node *node, uint64_t start, uint64_t end, 
 	return 0;
 }
 
+/* After -EINPROGRESS the read is no longer ours to look at. */
+static void count_read(struct flow_counts *counts, const struct file_read *read, int r)
+{
+	if (r == -EINPROGRESS)
+		return;
+	atomic_fetch_add_explicit(read->waits ? &counts->misses : &counts->hits, 1, memory_order_relaxed);
+	if (!r)
+		atomic_fetch_add_explicit(read->waits ? &counts->miss_bytes : &counts->hit_bytes, read->span.length,
+					  memory_order_relaxed);
+}
+
 int file_read(struct file *file, struct file_read *read)
 {
 	struct node *node = file->node;
@@ -280,6 +291,7 @@ int file_read(struct file *file, struct file_read *read)
 			r = -EINTR;
 		} else {
 			struct waiting_read *w = (void *)read->private;
+			read->waits = true;
 			w->file = file;
 			w->read = read;
 			w->wait = (struct fill_wait){.start = start, .end = end, .done = read_filled};
@@ -288,6 +300,7 @@ int file_read(struct file *file, struct file_read *read)
 		}
 	}
 	lock_drop(&node->lock);
+	count_read(&file->cache->flow.counts, read, r);
 	if (!r)
 		evict_touch(file->cache->flow.evicts, node_ino(node));
 	return r;

@@ -33,6 +33,7 @@ struct file_read {
 	uint64_t offset, length; /* asked */
 	struct span span;        /* answered; shorter than asked only at the end of file */
 	void (*done)(struct file_read *read, int error); /* called once, only after -EINPROGRESS */
+	bool waits;              /* it had to wait: the cache's own, false at first */
 	bool no_wait;            /* -EINTR where it would have to wait for the bucket */
 	void *private[8];        /* of the cache, while it is under way */
 };

@@ -56,41 +56,62 @@ static void read_bucket(struct cache *cache, struct cache_status *out)
 	struct bucket_stats bucket;
 
 	bucket_stats_read(cache->flow.bucket, &bucket);
-	out->reachable = !bucket.breaker_open;
+	out->bucket.reachable = !bucket.breaker_open;
 	for (int i = 0; i < BUCKET_OPS; i++) {
-		out->calls += bucket.calls[i];
-		out->failures += bucket.failures[i];
+		out->bucket.calls += bucket.calls[i];
+		out->bucket.failures += bucket.failures[i];
 	}
-	out->retries = bucket.retries;
-	out->bytes_in = bucket.bytes_in;
-	out->bytes_out = bucket.bytes_out;
+	out->bucket.retries = bucket.retries;
+	out->bucket.bytes_in = bucket.bytes_in;
+	out->bucket.bytes_out = bucket.bytes_out;
+	out->bucket.rate_in = bucket.rate_in;
+	out->bucket.rate_out = bucket.rate_out;
+	out->bucket.trouble_ns = bucket.trouble.at_ns;
+	out->bucket.trouble_op = bucket_op_name(bucket.trouble.op);
+	memcpy(out->bucket.trouble, bucket.trouble.why, sizeof(out->bucket.trouble));
+}
+
+static void read_sends(struct cache *cache, struct cache_status *out)
+{
+	struct send_stats sends;
+
+	send_stats_read(cache->flow.sends, &sends);
+	out->bucket.sending_stopped = sends.stopped;
+	memcpy(out->bucket.why, sends.why, sizeof(out->bucket.why));
+	out->sent.puts = sends.puts;
+	out->sent.copies = sends.copies;
+	out->sent.removes = sends.removes;
+	out->sent.bytes = sends.bytes;
+	out->sent.failures = sends.failures;
+	out->sent.in_flight = sends.in_flight;
 }
 
 static void read_flow(struct cache *cache, struct cache_status *out)
 {
-	struct send_stats sends;
+	const struct flow_counts *counts = &cache->flow.counts;
 	struct evict_stats space;
 	struct survey_stats survey;
+	struct checkpoint_stats checkpoints;
 
-	send_stats_read(cache->flow.sends, &sends);
 	evict_stats_read(cache->flow.evicts, &space);
+	out->cache.used = space.used;
+	out->cache.limit = space.limit;
+	out->cache.evicted_blobs = space.evicted_blobs;
+	out->cache.evicted_bytes = space.evicted_bytes;
+	out->cache.hits = atomic_load(&counts->hits);
+	out->cache.misses = atomic_load(&counts->misses);
+	out->cache.hit_bytes = atomic_load(&counts->hit_bytes);
+	out->cache.miss_bytes = atomic_load(&counts->miss_bytes);
+	checkpoint_stats_read(cache->flow.checkpoints, &checkpoints);
+	out->checkpoints.failures = checkpoints.failures;
+	out->checkpoints.failing = checkpoints.error != 0;
+	out->checkpoints.rounds = checkpoints.rounds;
 	survey_stats_read(cache->survey, &survey);
-	out->sending_stopped = sends.stopped;
-	memcpy(out->why, sends.why, sizeof(out->why));
-	out->puts = sends.puts;
-	out->copies = sends.copies;
-	out->removes = sends.removes;
-	out->put_bytes = sends.bytes;
-	out->put_failures = sends.failures;
-	out->cache_used = space.used;
-	out->cache_limit = space.limit;
-	out->evicted_blobs = space.evicted_blobs;
-	out->evicted_bytes = space.evicted_bytes;
-	out->survey_running = survey.running;
-	out->survey_done = survey.done;
-	out->survey_keys = survey.keys;
-	out->survey_folders = survey.folders;
-	out->survey_skipped = survey.skipped;
+	out->survey.running = survey.running;
+	out->survey.done = survey.done;
+	out->survey.keys = survey.keys;
+	out->survey.folders = survey.folders;
+	out->survey.skipped = survey.skipped;
 }
 
 int cache_status_read(struct cache *cache, struct cache_status *out)
@@ -105,11 +126,27 @@ int cache_status_read(struct cache *cache, struct cache_status *out)
 	txn_abort(&txn);
 	if (r)
 		return r;
-	out->files = totals.files;
-	out->folders = totals.folders;
-	out->symlinks = totals.symlinks;
-	out->bytes = totals.bytes;
+	out->tree.files = totals.files;
+	out->tree.folders = totals.folders;
+	out->tree.symlinks = totals.symlinks;
+	out->tree.bytes = totals.bytes;
+	out->pending_count = totals.pending;
 	read_bucket(cache, out);
+	read_sends(cache, out);
 	read_flow(cache, out);
-	return status_pending_read(cache, "", STATUS_LOOK_MS, &out->pending);
+	return 0;
+}
+
+bool status_calls_read(struct cache *cache, unsigned i, struct status_calls *out)
+{
+	struct bucket_stats bucket;
+
+	if (i >= BUCKET_OPS)
+		return false;
+	bucket_stats_read(cache->flow.bucket, &bucket);
+	out->name = bucket_op_name((enum bucket_op)i);
+	out->calls = bucket.calls[i];
+	out->failures = bucket.failures[i];
+	bucket_requests_read(cache->flow.bucket, (enum bucket_op)i, &out->requests);
+	return true;
 }

@@ -51,6 +51,8 @@ int bucket_open_over(const struct bucket_config *config, struct bucket_impl *imp
 	breaker_init(&b->breaker, b->io_timeout_ms / 10);
 	lock_init(&b->lock);
 	wakeup_init(&b->stopping);
+	rate_init(&b->rate_in);
+	rate_init(&b->rate_out);
 	*out = b;
 	return 0;
 }
@@ -119,6 +121,8 @@ void bucket_close(struct bucket **bucket)
 	b->impl.ops->close(b->impl.self);
 	free(b->impl.identity);
 	breaker_destroy(&b->breaker);
+	rate_destroy(&b->rate_out);
+	rate_destroy(&b->rate_in);
 	wakeup_destroy(&b->stopping);
 	lock_destroy(&b->lock);
 	free(b);
@@ -149,7 +153,17 @@ void bucket_stats_read(struct bucket *b, struct bucket_stats *out)
 	out->retries = atomic_load(&b->retries);
 	out->bytes_in = atomic_load(&b->bytes_in);
 	out->bytes_out = atomic_load(&b->bytes_out);
+	out->rate_in = rate_read(&b->rate_in, clock_ms());
+	out->rate_out = rate_read(&b->rate_out, clock_ms());
 	out->breaker_open = breaker_is_open(&b->breaker);
+	lock_take(&b->lock);
+	out->trouble = b->locked.trouble;
+	lock_drop(&b->lock);
+}
+
+void bucket_requests_read(struct bucket *b, enum bucket_op op, struct histogram_sums *out)
+{
+	histogram_read(&b->requests[op], out);
 }
 
 void list_page_destroy(struct list_page *page)
@@ -288,7 +302,7 @@ int bucket_put(struct bucket *b, const struct put_request *request, struct objec
 		return r;
 	*out = p.made;
 	out->size_bytes = request->length;
-	atomic_fetch_add(&b->bytes_out, request->length);
+	door_went(b, request->length);
 	return 0;
 }
 

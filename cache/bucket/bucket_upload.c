@@ -96,7 +96,7 @@ int bucket_upload_part(struct bucket *b, const struct part_request *request, str
 	if (r == 0)
 		r = door_run(b, BUCKET_UPLOAD_PART, request->key, attempt_part, &p);
 	if (r == 0)
-		atomic_fetch_add(&b->bytes_out, request->length);
+		door_went(b, request->length);
 	return r;
 }
 

@@ -31,6 +31,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include "cache/base/clock.h"
 #include "cache/base/log.h"
 
@@ -98,10 +99,18 @@ static enum breaker_news news_of(int r)
 	return r == 0 || f->http_status != 0 ? BREAKER_ALIVE : BREAKER_NEUTRAL;
 }
 
+static int64_t now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
 static int attempt_once(struct call *c, attempt_fn *attempt, void *arg)
 {
 	struct bucket *b = c->bucket;
-	int64_t began_ms = clock_ms();
+	int64_t began_ms = clock_ms(), began_us = now_us();
 	enum breaker_pass pass;
 	int r;
 
@@ -117,6 +126,7 @@ static int attempt_once(struct call *c, attempt_fn *attempt, void *arg)
 	c->row++;
 	r = attempt(c, arg);
 	assert(r <= 0);
+	histogram_add(&b->requests[c->op], now_us() - began_us);
 	if (r == -ETIMEDOUT)
 		r = -EHOSTDOWN;
 	breaker_done(&b->breaker, pass, news_of(r), bucket_why(), clock_ms());
@@ -159,6 +169,29 @@ static int attempt_all(struct call *c, attempt_fn *attempt, void *arg)
 	}
 }
 
+static void note_trouble(struct bucket *b, enum bucket_op op, int r)
+{
+	if (r != -EACCES && r != -ENODEV && r != -EHOSTDOWN && r != -EPROTO && r != -EINVAL)
+		return;
+	lock_take(&b->lock);
+	b->locked.trouble.at_ns = clock_wall_ns();
+	b->locked.trouble.op = op;
+	snprintf(b->locked.trouble.why, sizeof(b->locked.trouble.why), "%s", bucket_why());
+	lock_drop(&b->lock);
+}
+
+void door_came(struct bucket *b, uint64_t bytes)
+{
+	atomic_fetch_add(&b->bytes_in, bytes);
+	rate_add(&b->rate_in, bytes, clock_ms());
+}
+
+void door_went(struct bucket *b, uint64_t bytes)
+{
+	atomic_fetch_add(&b->bytes_out, bytes);
+	rate_add(&b->rate_out, bytes, clock_ms());
+}
+
 int door_run(struct bucket *b, enum bucket_op op, const char *key, attempt_fn *attempt, void *arg)
 {
 	struct call c = {
@@ -167,8 +200,10 @@ int door_run(struct bucket *b, enum bucket_op op, const char *key, attempt_fn *a
 
 	atomic_fetch_add(&b->calls[op], 1);
 	r = attempt_all(&c, attempt, arg);
-	if (r)
+	if (r) {
 		atomic_fetch_add(&b->failures[op], 1);
+		note_trouble(b, op, r);
+	}
 	return r;
 }
 

@@ -6,7 +6,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "breaker.h"
+#include "cache/base/histogram.h"
 #include "cache/base/lock.h"
+#include "cache/base/rate.h"
 #include "bucket_stats.h"
 #include "ops.h"
 
@@ -17,12 +19,15 @@ struct bucket {
 
 	struct breaker breaker;
 	atomic_uint_fast64_t calls[BUCKET_OPS], failures[BUCKET_OPS], retries, bytes_in, bytes_out;
+	struct histogram requests[BUCKET_OPS];
+	struct rate rate_in, rate_out;
 	atomic_uint_fast64_t random;
 
 	struct lock lock;
 	struct wakeup stopping;
 	struct {
 		bool stopped;
+		struct bucket_trouble trouble;
 	} locked;
 };
 
@@ -39,6 +44,9 @@ struct call {
 /* One attempt: 0 or an error of bucket.h, with the fault set. When it got on, it may move the
  * deadline and begin a new row. */
 typedef int attempt_fn(struct call *call, void *arg);
+/* Bytes of objects that came, and that went. */
+void door_came(struct bucket *b, uint64_t bytes);
+void door_went(struct bucket *b, uint64_t bytes);
 /* The loop of attempts. */
 int door_run(struct bucket *b, enum bucket_op op, const char *key, attempt_fn *attempt,
 	     void *arg) MUST_CHECK;

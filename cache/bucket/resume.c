@@ -64,7 +64,7 @@ static int resume_take(struct sink *sink, uint64_t offset, const void *bytes, si
 		return r->ended;
 	r->next += length;
 	r->got_on = length > 0;
-	atomic_fetch_add(&r->bucket->bytes_in, length);
+	door_came(r->bucket, length);
 	return 0;
 }
 

@@ -51,6 +51,7 @@ struct checkpoints {
 	struct flow *flow; /* fixed */
 	pthread_t thread;
 	bool broken; /* the thread's */
+	struct histogram rounds;
 
 	struct lock lock;
 	struct wakeup wake, done; /* the thread; the waiters */
@@ -291,8 +292,11 @@ static void run_round(struct checkpoints *c)
 	if (is_clean(c))
 		return;
 
+	int64_t began_ms = clock_ms();
 	struct piece *condemned = take_condemned(c);
 	int err = make_durable(c, &sync);
+	if (!err)
+		histogram_add(&c->rounds, (clock_ms() - began_ms) * 1000);
 	if (err)
 		give_back(c, &sync, condemned);
 	settle(c, err);
@@ -440,4 +444,13 @@ int checkpoint_wait(struct checkpoints *c, uint64_t txn, int64_t deadline_ms)
 	int err = wait_locked(c, txn, deadline_ms);
 	lock_drop(&c->lock);
 	return err;
+}
+
+void checkpoint_stats_read(struct checkpoints *c, struct checkpoint_stats *out)
+{
+	histogram_read(&c->rounds, &out->rounds);
+	lock_take(&c->lock);
+	out->failures = c->locked.failures;
+	out->error = c->locked.error;
+	lock_drop(&c->lock);
 }

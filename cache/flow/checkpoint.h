@@ -9,6 +9,7 @@
 #ifndef TOOTFS_CHECKPOINT_H
 #define TOOTFS_CHECKPOINT_H
 
+#include "cache/base/histogram.h"
 #include "flow.h"
 
 struct checkpoints;
@@ -31,6 +32,12 @@ void checkpoint_kick(struct checkpoints *c);
 int checkpoint_wait(struct checkpoints *c, uint64_t txn, int64_t deadline_ms) MUST_CHECK;
 /* Also hurries the thread, without waiting (room is needed). */
 void checkpoint_hurry(struct checkpoints *c);
+struct checkpoint_stats {
+	uint64_t failures;
+	int error; /* of the last round */
+	struct histogram_sums rounds; /* how long those took that succeeded */
+};
+void checkpoint_stats_read(struct checkpoints *c, struct checkpoint_stats *out);
 /* The bytes that were condemned and are not yet released: they come free without anybody's doing. Leaf lock only. */
 uint64_t checkpoint_condemned_bytes(struct checkpoints *c);
 

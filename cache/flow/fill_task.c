@@ -14,6 +14,7 @@
  *
  * A request that fails: the object may have another key since (renamed), may have been replaced behind our back, or this mount
  * itself may be at work on it; only then it is the reader's error. */
+#include "failures.h"
 #include "fill_internal.h"
 
 #include <errno.h>
@@ -292,6 +293,8 @@ static void complain(const struct fill_task *task, const char *key, int error)
 
 	if (error == -ESTALE || error == -EBADMSG || error == -ECANCELED || error == -EAGAIN)
 		return;
+	if (!whole_bucket)
+		failures_note(task->fill->fills->flow->failures, key, error, local ? strerror(-error) : bucket_why());
 	if (whole_bucket && (now < due || !atomic_compare_exchange_strong(&next_ms, &due, now + 5000)))
 		return;
 	log_warn("fill: read failed ino=%llu key=%s offset=%llu error=%s%s%s",
@@ -426,6 +429,8 @@ void fill_task_run(struct fill_task *task)
 	int error = run(task, key);
 	if (error)
 		complain(task, key, error);
+	else
+		failures_forget(flow->failures, key);
 	uncount(task);
 
 	list_init(&ready);

@@ -46,6 +46,8 @@ struct send_stats {
 	unsigned in_flight;
 	bool stopped;      /* by a failure that concerns the bucket */
 	char why[256];
+	int error;         /* -errno of that; 0 */
+	uint64_t stops;    /* how often it was found so, each fruitless try included */
 };
 void send_stats_read(struct sends *s, struct send_stats *out);
 

@@ -125,6 +125,9 @@ int64_t send_delay_ns(uint32_t attempts);
 /* A failure that concerns this wish alone: recorded, tried again later. wish NULL = whatever is wanted. */
 void send_put_off(struct sends *s, const char *key, const struct pending_record *wish);
 int send_put_off_in(struct txn *txn, const char *key) MUST_CHECK; /* whatever is wanted */
+/* This job is done. */
+struct put_job;
+void send_count(struct sends *s, const struct put_job *job);
 /* Counts it, and logs it unless another one was logged just now. */
 void send_log_failure(struct sends *s, const char *key, int error, const char *why);
 

@@ -420,18 +420,6 @@ static int settle(struct sends *s, const struct put_job *job, const struct objec
 	return r;
 }
 
-static void count(struct sends *s, const struct put_job *job)
-{
-	lock_take(&s->lock);
-	if (job->how == PUT_BLOB) {
-		s->locked.stats.puts++;
-		s->locked.stats.bytes += job->node.size;
-	} else if (job->how != PUT_THERE) {
-		s->locked.stats.copies++;
-	}
-	lock_drop(&s->lock);
-}
-
 /* -- all of it -- */
 
 static void fail(struct sends *s, const struct put_job *job, int error)
@@ -469,7 +457,7 @@ static void look_and_send(struct sends *s, struct list *batch, struct put_job *j
 		fail(s, job, r);
 		return;
 	}
-	count(s, job);
+	send_count(s, job);
 	r = settle(s, job, &object);
 	multipart_done(s, job);
 	if (r)

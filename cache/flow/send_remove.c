@@ -5,6 +5,7 @@
 #include <string.h>
 #include "cache/base/log.h"
 #include "checkpoint.h"
+#include "failures.h"
 #include "send_internal.h"
 
 enum { NOT_SENT = 1 }; /* no errno: the request never came to this key */
@@ -90,10 +91,12 @@ static void count_results(struct sends *s, const struct removal *removal, const 
 {
 	uint64_t done = 0;
 	for (size_t i = 0; i < removal->count; i++) {
-		if (removal->results[i] == 0)
+		if (removal->results[i] == 0) {
 			done++;
-		else if (removal->results[i] != NOT_SENT)
+			failures_forget(s->flow->failures, removal->keys[i]);
+		} else if (removal->results[i] != NOT_SENT) {
 			send_log_failure(s, removal->keys[i], removal->results[i], why);
+		}
 	}
 	lock_take(&s->lock);
 	s->locked.stats.removes += done;

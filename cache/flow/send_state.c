@@ -21,6 +21,7 @@
 #include "cache/base/clock.h"
 #include "cache/base/log.h"
 #include "checkpoint.h"
+#include "failures.h"
 #include "send_internal.h"
 
 enum {
@@ -79,6 +80,8 @@ static bool stop_locked(struct sends *s, int error, const char *key)
 	s->locked.suspect_rests = false;
 	snprintf(s->locked.stats.why, sizeof(s->locked.stats.why), "%s", bucket_why());
 	s->locked.stats.stopped = true;
+	s->locked.stats.error = error;
+	s->locked.stats.stops++;
 	send_tell_all_locked(s);
 	return news;
 }
@@ -108,6 +111,7 @@ static void resume(struct sends *s, const char *key)
 		s->locked.suspect[0] = '\0';
 		s->locked.stats.why[0] = '\0';
 		s->locked.stats.stopped = false;
+		s->locked.stats.error = 0;
 		send_again_locked(s);
 	}
 	lock_drop(&s->lock);
@@ -217,6 +221,20 @@ void send_index_works(struct sends *s)
 
 /* -- one key -- */
 
+void send_count(struct sends *s, const struct put_job *job)
+{
+	lock_take(&s->lock);
+	if (job->how == PUT_BLOB) {
+		s->locked.stats.puts++;
+		if (job->node.size <= s->flow->config.part_size_bytes) /* else its parts were counted */
+			s->locked.stats.bytes += job->node.size;
+	} else if (job->how != PUT_THERE) {
+		s->locked.stats.copies++;
+	}
+	lock_drop(&s->lock);
+	failures_forget(s->flow->failures, job->wish.key);
+}
+
 void send_log_failure(struct sends *s, const char *key, int error, const char *why)
 {
 	lock_take(&s->lock);
@@ -227,6 +245,7 @@ void send_log_failure(struct sends *s, const char *key, int error, const char *w
 	if (tell)
 		s->locked.told_ms = clock_ms();
 	lock_drop(&s->lock);
+	failures_note(s->flow->failures, key, error, why);
 	if (tell)
 		log_warn("send: failed, will be tried again key=%s error=%s why=%s others_failed=%" PRIu64,
 			 key, strerror(-error), why, untold);
