@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include "cache/base/loopback.h"
 #include "config_table.h"
 
 #define K      ((int64_t)1 << 10)
@@ -120,6 +121,9 @@ static const struct config_row rows[] = {
 	{{"full_timeout", CONFIG_TIME, "60", "seconds up to 1h",
 	  "how long a writer waits for room in the cache without any progress before it gets ENOSPC"},
 	 MEMBER(MS, full_timeout_ms), 0, HOUR, false},
+	{{"metrics", CONFIG_TEXT, NULL, "127.0.0.1:PORT",
+	  "counters for Prometheus by HTTP at this address of the loopback interface; every user of this computer may read them"},
+	 TEXT(metrics), false},
 	{{"log_level", CONFIG_CHOICE, "info", "error|warn|info|debug", "what is logged"},
 	 MEMBER(INT, log.level), 0, LOG_LEVEL_DEBUG, false},
 	{{"log_format", CONFIG_CHOICE, "text", "text|json", "how it is logged"},
@@ -336,6 +340,9 @@ static int server_check(const struct cache_config *c, struct buf *why)
 
 static int whole_check(const struct cache_config *c, struct buf *why)
 {
+	struct sockaddr_storage address;
+	socklen_t length;
+
 	if (c->ro && c->durability_bucket)
 		return refuse(
 		    why, "durability=bucket is about writing, and ro forbids it: leave one out");
@@ -344,6 +351,13 @@ static int whole_check(const struct cache_config *c, struct buf *why)
 			   "part_size must not be more than a quarter of cache_size (%" PRIu64
 			   " bytes): parts wait in the cache",
 			   c->cache_size_bytes);
+		return -EINVAL;
+	}
+	if (c->metrics && loopback_parse(c->metrics, &address, &length)) {
+		buf_printf(why,
+			   "metrics cannot be \"%.100s\": only this computer may ask, so it is 127.0.0.1:PORT or "
+			   "[::1]:PORT",
+			   c->metrics);
 		return -EINVAL;
 	}
 	return is_folder_bucket(c) ? folder_check(c, why) : server_check(c, why);

@@ -27,6 +27,7 @@ struct cache_config {
 	unsigned shared_s; /* 0 = this mount is the only writer */
 	bool ro, sticky, survey;
 	int64_t stop_timeout_ms, io_timeout_ms, full_timeout_ms;
+	const char *metrics; /* 127.0.0.1:PORT or the like; NULL = not wanted */
 	struct log_config log; /* sink is the program's to set */
 
 	uint64_t

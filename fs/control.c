@@ -24,6 +24,7 @@
 #include "cache/base/clock.h"
 #include "cache/base/log.h"
 #include "control_internal.h"
+#include "control_scrape.h"
 
 enum { HTTP_TOO_LARGE = 413 }; /* libmicrohttpd has renamed it */
 enum { CONNECTIONS_MAX = 64, IDLE_S = 15, BACKLOG = 128, MEMORY_BYTES = 32 * 1024, BLOCK_BYTES = 16 * 1024 };
@@ -33,6 +34,7 @@ struct control {
 	int64_t started_ms;
 	int folder_fd;
 	struct MHD_Daemon *daemon;
+	struct scrape *scrape;
 	struct control_streams streams;
 };
 
@@ -324,6 +326,9 @@ int control_start(const struct control_config *config, struct control **out, str
 		buf_printf(why, "the control socket %s/" CONTROL_SOCKET " cannot be made: %s", config->folder,
 			   strerror(-r));
 		control_stop(&control);
+	} else if (config->metrics && scrape_start(config, &control->scrape, why)) {
+		log_error("%s; the mount goes on without", buf_string(why));
+		buf_clear(why);
 	}
 	*out = control;
 	return r;
@@ -336,6 +341,7 @@ void control_stop(struct control **control)
 	*control = NULL;
 	if (!c)
 		return;
+	scrape_stop(&c->scrape);
 	control_streams_stop(&c->streams);
 	if (c->daemon) {
 		if (unlinkat(c->folder_fd, CONTROL_SOCKET, 0))

@@ -26,6 +26,7 @@ struct control_config {
 	const char *folder;	/* the cache folder, absolute */
 	const char *mountpoint; /* for texts */
 	const char *spec;	/* the bucket, as it was written */
+	const char *metrics;	/* where counters can be had by HTTP; NULL = nowhere */
 };
 
 /* After cache_start; a socket that another process left is replaced, since the cache's lock is ours. -errno and why. */

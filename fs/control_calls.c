@@ -30,12 +30,12 @@ static unsigned put_json(struct buf *out, json_t *object)
 
 static unsigned failed(struct buf *out, int error)
 {
+	buf_clear(out);
 	buf_printf(out, "the cache cannot say: %s", strerror(-error));
 	return MHD_HTTP_INTERNAL_SERVER_ERROR;
 }
 
-/* Of this process, in bytes; 0 = not known. */
-static uint64_t resident_bytes(void)
+uint64_t control_memory(void)
 {
 	unsigned long long pages = 0, resident = 0;
 	FILE *file = fopen("/proc/self/statm", "re");
@@ -134,7 +134,7 @@ static unsigned call_status(const struct control_query *query, struct buf *out)
 				       "mountpoint", control_text(query->config->mountpoint), "source",
 				       control_text(query->config->spec), "pid", (json_int_t)getpid(), "uptime_s",
 				       (double)(clock_ms() - query->started_ms) / 1e3, "memory_bytes",
-				       (json_int_t)resident_bytes(), "bucket", of_bucket(&s), "pending",
+				       (json_int_t)control_memory(), "bucket", of_bucket(&s), "pending",
 				       of_pending(&pending), "sent", of_sent(&s), "cache", of_cache(&s), "tree",
 				       of_tree(&s), "checkpoints", of_checkpoints(&s), "survey", of_survey(&s)));
 }
@@ -220,9 +220,17 @@ static unsigned call_log_level(const struct control_query *query, struct buf *ou
 	return put_json(out, json_pack("{ss}", "level", names[level]));
 }
 
+static unsigned call_metrics(const struct control_query *query, struct buf *out)
+{
+	int r = control_metrics(query, out);
+
+	return r ? failed(out, r) : MHD_HTTP_OK;
+}
+
 const struct control_call_row control_calls[] = {
     {"GET", "/status", "application/json", call_status},
     {"GET", "/file", "application/json", call_file},
+    {"GET", "/metrics", CONTROL_METRICS_TYPE, call_metrics},
     {"PUT", "/log-level", "application/json", call_log_level},
     {NULL, NULL, NULL, NULL},
 };

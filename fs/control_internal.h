@@ -41,6 +41,12 @@ struct control_call_row {
 };
 extern const struct control_call_row control_calls[]; /* ends with an empty row */
 
+/* -- the counters (control_metrics.c) -- */
+#define CONTROL_METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
+int control_metrics(const struct control_query *query, struct buf *out) MUST_CHECK;
+/* What this process takes, in bytes; 0 = not known (control_calls.c). */
+uint64_t control_memory(void);
+
 /* -- the table of work (control_verbs.c) -- */
 struct control_verb {
 	const char *path; /* by POST */

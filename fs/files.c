@@ -18,6 +18,7 @@
 #include "cache/base/clock.h"
 #include "cache/file.h"
 #include "cache/tree.h"
+#include "dispatch.h"
 #include "handles.h"
 #include "interrupt.h"
 #include "reply.h"
@@ -102,6 +103,7 @@ struct reading {
 	struct handle *handle;
 	fuse_req_t req;
 	struct session *session; /* req is gone once it is answered */
+	struct dispatch_mark mark;
 };
 
 /* No interrupt can come any more, or this is one. */
@@ -109,6 +111,7 @@ static void read_reply(struct reading *reading, int error)
 {
 	struct session *session = reading->session;
 
+	dispatch_resume(&reading->mark);
 	if (error) {
 		reply_error(reading->req, error);
 	} else {
@@ -165,6 +168,7 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct f
 	    .handle = handle,
 	    .req = req,
 	    .session = session_of(req),
+	    .mark = dispatch_mark(),
 	};
 	session_read_begin(reading->session);
 	/* Before it begins: afterwards it may be answered at any time. */

@@ -156,6 +156,7 @@ static void start_control(struct program *p)
 	    .folder = p->options.config.cache,
 	    .mountpoint = p->options.mountpoint,
 	    .spec = p->options.spec,
+	    .metrics = p->options.config.metrics,
 	};
 	if (control_start(&p->control_config, &p->control, &why))
 		log_error("%s; tootfsctl will not find this mount", buf_string(&why));

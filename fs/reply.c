@@ -11,12 +11,14 @@
 #include <string.h>
 #include <unistd.h>
 #include "cache/base/log.h"
+#include "dispatch.h"
 
 enum { ERROR_MAX = 511, SMALL_BYTES = 16 * 1024 };
 
 /* Everything before this is seen by who is asked next. */
-static fuse_req_t answer(fuse_req_t req)
+static fuse_req_t answer(fuse_req_t req, int error)
 {
+	dispatch_answered(error);
 	KERNEL_ANSWERS(fuse_req_userdata(req));
 	return req;
 }
@@ -27,7 +29,7 @@ void reply_error(fuse_req_t req, int error)
 		log_error("reply: %d is no error number, EIO is given", error);
 		error = -EIO;
 	}
-	(void)fuse_reply_err(answer(req), -error);
+	(void)fuse_reply_err(answer(req, error), -error);
 }
 
 struct fuse_entry_param reply_param(const struct session *session, const struct stat *stat)
@@ -51,7 +53,7 @@ void reply_entry(fuse_req_t req, int error, const struct stat *stat)
 		reply_error(req, error);
 		return;
 	}
-	(void)fuse_reply_entry(answer(req), &entry);
+	(void)fuse_reply_entry(answer(req, 0), &entry);
 }
 
 void reply_attr(fuse_req_t req, int error, const struct stat *stat)
@@ -60,19 +62,19 @@ void reply_attr(fuse_req_t req, int error, const struct stat *stat)
 		reply_error(req, error);
 		return;
 	}
-	(void)fuse_reply_attr(answer(req), stat, session_of(req)->timeout_s);
+	(void)fuse_reply_attr(answer(req, 0), stat, session_of(req)->timeout_s);
 }
 
 bool reply_open(fuse_req_t req, const struct fuse_file_info *fi)
 {
-	return fuse_reply_open(answer(req), fi) == 0;
+	return fuse_reply_open(answer(req, 0), fi) == 0;
 }
 
 bool reply_create(fuse_req_t req, const struct stat *stat, const struct fuse_file_info *fi)
 {
 	struct fuse_entry_param entry = reply_param(session_of(req), stat);
 
-	return fuse_reply_create(answer(req), &entry, fi) == 0;
+	return fuse_reply_create(answer(req, 0), &entry, fi) == 0;
 }
 
 static void reply_small(fuse_req_t req, const struct span *span)
@@ -94,7 +96,7 @@ static void reply_small(fuse_req_t req, const struct span *span)
 		}
 		length += (size_t)n;
 	}
-	(void)fuse_reply_buf(answer(req), bytes, length);
+	(void)fuse_reply_buf(answer(req, 0), bytes, length);
 }
 
 void reply_span(fuse_req_t req, const struct span *span)
@@ -108,40 +110,40 @@ void reply_span(fuse_req_t req, const struct span *span)
 	content.buf[0].flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK;
 	content.buf[0].fd = span->fd;
 	content.buf[0].pos = (off_t)span->offset;
-	(void)fuse_reply_data(answer(req), &content, 0);
+	(void)fuse_reply_data(answer(req, 0), &content, 0);
 }
 
 void reply_bytes(fuse_req_t req, const void *bytes, size_t length)
 {
-	(void)fuse_reply_buf(answer(req), bytes, length);
+	(void)fuse_reply_buf(answer(req, 0), bytes, length);
 }
 
 void reply_written(fuse_req_t req, size_t length)
 {
-	(void)fuse_reply_write(answer(req), length);
+	(void)fuse_reply_write(answer(req, 0), length);
 }
 
 void reply_link(fuse_req_t req, const char *target)
 {
-	(void)fuse_reply_readlink(answer(req), target);
+	(void)fuse_reply_readlink(answer(req, 0), target);
 }
 
 void reply_statfs(fuse_req_t req, const struct statvfs *numbers)
 {
-	(void)fuse_reply_statfs(answer(req), numbers);
+	(void)fuse_reply_statfs(answer(req, 0), numbers);
 }
 
 void reply_xattr(fuse_req_t req, const struct buf *value, size_t size)
 {
 	if (size == 0)
-		(void)fuse_reply_xattr(answer(req), value->length);
+		(void)fuse_reply_xattr(answer(req, 0), value->length);
 	else if (value->length > size)
 		reply_error(req, -ERANGE);
 	else
-		(void)fuse_reply_buf(answer(req), buf_string(value), value->length);
+		(void)fuse_reply_buf(answer(req, 0), buf_string(value), value->length);
 }
 
 void reply_none(fuse_req_t req)
 {
-	fuse_reply_none(answer(req));
+	fuse_reply_none(answer(req, 0));
 }

@@ -25,53 +25,17 @@
 #include <unistd.h>
 #include "cache/base/clock.h"
 #include "cache/base/log.h"
+#include "dispatch.h"
 #include "greeting.h"
 #include "handles.h"
 #include "lowlevel.h"
 #include "mount.h"
-#include "ops.h"
 
 enum {
 	THREADS_MAX = 64,
 	GRACE_MS = 5000, /* for files that are being written when a signal comes */
 	SETTLE_MS = 500, /* for the kernel to end a connection that nobody uses */
 	DAY_S = 24 * 3600,
-};
-
-static const struct fuse_lowlevel_ops ops = {
-    .init = greeting_init,
-    .lookup = op_lookup,
-    .forget = op_forget,
-    .forget_multi = op_forget_multi,
-    .getattr = op_getattr,
-    .setattr = op_setattr,
-    .readlink = op_readlink,
-    .mknod = op_mknod,
-    .mkdir = op_mkdir,
-    .unlink = op_unlink,
-    .rmdir = op_rmdir,
-    .symlink = op_symlink,
-    .rename = op_rename,
-    .link = op_link,
-    .open = op_open,
-    .create = op_create,
-    .read = op_read,
-    .write_buf = op_write_buf,
-    .flush = op_flush,
-    .release = op_release,
-    .fsync = op_fsync,
-    .fallocate = op_fallocate,
-    .opendir = op_opendir,
-    .readdir = op_readdir,
-    .readdirplus = op_readdirplus,
-    .releasedir = op_releasedir,
-    .fsyncdir = op_fsyncdir,
-    .statfs = op_statfs,
-    .setxattr = op_setxattr,
-    .getxattr = op_getxattr,
-    .listxattr = op_listxattr,
-    .removexattr = op_removexattr,
-    /* access, lseek, copy_file_range, locks: the kernel does without */
 };
 
 static void log_libfuse(enum fuse_log_level level, const char *format, va_list arguments)
@@ -123,7 +87,7 @@ static int open_libfuse(struct session *session)
 	struct fuse_args args = FUSE_ARGS_INIT(1, argv);
 
 	fuse_set_log_func(log_libfuse);
-	session->fuse = fuse_session_new(&args, &ops, sizeof(ops), session);
+	session->fuse = fuse_session_new(&args, &dispatch_ops, sizeof(dispatch_ops), session);
 	fuse_opt_free_args(&args);
 	return session->fuse ? greeting_attach(session) : -ENOMEM;
 }
