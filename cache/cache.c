@@ -1,7 +1,7 @@
 /* Composition: this is the picture of how the parts hang together.
  *
  *     cache ── survey            (lists the bucket into the index)
- *       └── flow ── checkpoints, evicts, nodes, fills, sends
+ *       └── flow ── checkpoints, pins, evicts, nodes, fills, sends
  *             └── index, blobs, bucket */
 #include "cache.h"
 
@@ -15,6 +15,7 @@
 #include "cache/base/clock.h"
 #include "cache/base/log.h"
 #include "cache/flow/failures.h"
+#include "cache/flow/pins.h"
 #include "cache/index/ages.h"
 #include "cache/index/nodes.h"
 #include "cache/index/pending.h"
@@ -251,6 +252,8 @@ static int open_parts(struct cache *cache, enum index_start start, bool known)
 	if (!r)
 		r = checkpoints_open(flow, &flow->checkpoints);
 	if (!r)
+		r = pins_open(flow, &flow->pins);
+	if (!r)
 		r = evicts_open(flow, &flow->evicts);
 	if (!r)
 		r = failures_open(&flow->failures);
@@ -405,6 +408,7 @@ void cache_close(struct cache **cache)
 	fills_close(&c->flow.fills);
 	failures_close(&c->flow.failures);
 	evicts_close(&c->flow.evicts);
+	pins_close(&c->flow.pins);
 	checkpoints_close(&c->flow.checkpoints);
 	nodes_close(&c->flow.nodes);
 	index_close(&c->flow.index);

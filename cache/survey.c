@@ -195,6 +195,13 @@ static int look(struct survey *s, uint64_t ino, char prefix[KEY_BYTES_MAX + 2])
 	return survey_prefix(txn, ino, prefix);
 }
 
+bool survey_is_complete(struct survey *s, uint64_t ino)
+{
+	char prefix[KEY_BYTES_MAX + 2];
+
+	return look(s, ino, prefix) == -EALREADY;
+}
+
 static int apply(struct survey *s, const struct survey_folder *folder, const struct list_page *page)
 {
 	struct flow *flow = &s->cache->flow;

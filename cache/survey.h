@@ -29,6 +29,13 @@ int survey_folder(struct survey *s, uint64_t ino) MUST_CHECK;
  * replaced, unless a local change of this directory happened meanwhile. Then flow->changed for what changed. */
 int survey_refresh(struct survey *s, uint64_t ino) MUST_CHECK;
 
+struct survey_changes {
+	uint64_t added, removed, replaced;
+};
+/* The same at once, whatever shared= says, and the first listing of one that is not known. *out is added to. -ENOENT; -EFBIG: it
+ * has too many names; -EAGAIN: it was changed meanwhile; -ECANCELED; errors of bucket_list and of the index, not logged. */
+int survey_relist(struct survey *s, uint64_t ino, struct survey_changes *out) MUST_CHECK;
+
 struct survey_stats {
 	uint64_t keys, skipped, folders;
 	bool running, done;

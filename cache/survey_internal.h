@@ -36,6 +36,8 @@ bool survey_stopping(struct survey *s);
 int survey_list(struct survey *s, const struct list_request *request, struct list_page *page) MUST_CHECK;
 /* survey_folder, but with the error as it was. */
 int survey_folder_once(struct survey *s, uint64_t ino) MUST_CHECK;
+/* Are all names of the directory known? false also where nobody can tell. */
+bool survey_is_complete(struct survey *s, uint64_t ino);
 /* After the commit: counts, logs the first of each kind, tells who is not what it was. */
 void survey_note(struct survey *s, const struct survey_found *found);
 /* key + '/', or "" for the root. */

@@ -47,6 +47,7 @@ struct refresh {
 	struct entries here, busy, listed;
 	struct txn *txn;
 	bool changed;
+	struct survey_changes sums;
 };
 
 /* A directory that was renamed since the look was listed by its old name. */
@@ -271,6 +272,7 @@ static int add_one(struct refresh *f, struct txn *txn, const struct entry *e)
 	if (r || wish)
 		return r;
 	f->changed = true;
+	f->sums.added++;
 	return survey_apply_name(txn, f->survey->cache->config, f->ino, e->name,
 				 e->folder ? NULL : &e->object, &ino);
 }
@@ -401,6 +403,8 @@ static int settle(struct refresh *f, const struct entry *e)
 	if (r)
 		return r == -EAGAIN || r == -ECANCELED || r == -ENOENT ? 0 : r;
 	f->changed = true;
+	f->sums.replaced += listed != NULL;
+	f->sums.removed += listed == NULL;
 	if (flow->changed)
 		flow->changed(flow->changed_arg, e->ino);
 	return 0;
@@ -423,31 +427,58 @@ static int take_over(struct refresh *f)
 	return r;
 }
 
-int survey_refresh(struct survey *s, uint64_t ino)
+/* *listing: what the bucket answered, where it was asked. */
+static int refresh(struct survey *s, uint64_t ino, struct survey_changes *sums, int *listing)
 {
-	int64_t now = clock_ms(), last = survey_time_get(s, ino);
-	struct refresh *f;
+	struct refresh *f = calloc(1, sizeof(*f));
 
-	if ((last != INT64_MIN && now - last < (int64_t)s->cache->config->shared_s * 1000) || survey_stopping(s))
-		return 0;
-	/* Who comes meanwhile goes on with what is known. */
-	survey_time_set(s, ino, now);
-	f = calloc(1, sizeof(*f));
+	*listing = 0;
 	if (!f)
 		return -ENOMEM;
 	f->survey = s;
 	f->ino = ino;
 	int r = look(f);
-	int listing = r ? 0 : list_all(f);
-	if (!r && !listing)
+	*listing = r ? 0 : list_all(f);
+	if (!r && !*listing)
 		r = take_over(f);
 	entries_destroy(&f->here);
 	entries_destroy(&f->busy);
 	entries_destroy(&f->listed);
+	*sums = f->sums;
 	free(f);
+	return r;
+}
+
+int survey_refresh(struct survey *s, uint64_t ino)
+{
+	int64_t now = clock_ms(), last = survey_time_get(s, ino);
+	struct survey_changes sums;
+	int listing;
+
+	if ((last != INT64_MIN && now - last < (int64_t)s->cache->config->shared_s * 1000) || survey_stopping(s))
+		return 0;
+	/* Who comes meanwhile goes on with what is known. */
+	survey_time_set(s, ino, now);
+	int r = refresh(s, ino, &sums, &listing);
 	if (r == -EFBIG || listing == -EFBIG)
 		log_debug("survey: folder is too large to be refreshed ino=%" PRIu64, ino);
 	if (r && r != -EAGAIN && r != -ENOENT && r != -EFBIG)
 		log_error("survey: cannot refresh a folder ino=%" PRIu64 " error=%s", ino, strerror(-r));
 	return r == -ENOENT ? r : 0;
+}
+
+int survey_relist(struct survey *s, uint64_t ino, struct survey_changes *out)
+{
+	struct survey_changes sums = {0};
+	int64_t now = clock_ms();
+	int listing = 0, r = survey_stopping(s) ? -ECANCELED : refresh(s, ino, &sums, &listing);
+
+	if (r == -EAGAIN && !listing && !survey_is_complete(s, ino))
+		return survey_folder_once(s, ino);
+	if (!r && !listing)
+		survey_time_set(s, ino, now);
+	out->added += sums.added;
+	out->removed += sums.removed;
+	out->replaced += sums.replaced;
+	return r ? r : listing;
 }

@@ -18,6 +18,7 @@
 #include "cache/index/ages.h"
 #include "checkpoint.h"
 #include "node.h"
+#include "pins.h"
 
 enum {
 	TOUCH_BATCH = 256, /* a transaction: short, since writers wait for it */
@@ -167,70 +168,14 @@ static void flush_touches(struct evicts *e)
 
 /* -- a pass -- */
 
-/* Takes the content away from a node that is at rest; *freed: the bytes condemned, 0 when it is not at rest. */
-static int evict_locked(struct node *node, uint64_t *freed) REQUIRES(&node->lock);
-static int evict_locked(struct node *node, uint64_t *freed)
-{
-	struct flow *flow = node->flow;
-	struct txn *txn AUTO_ABORT = NULL;
-	struct node_record record;
-
-	if (node->locked.gone || node->locked.opens || node->locked.fill || node->locked.stream ||
-	    node->locked.draft || node->locked.content == CONTENT_DIRTY || !node->locked.blob)
-		return 0;
-	int err = txn_begin_write(flow->index, &txn);
-	if (!err)
-		err = nodes_get(txn, node_ino(node), &record);
-	if (err)
-		return err;
-	assert(record.blob == node->locked.blob && record.content == node->locked.content);
-	uint64_t blob = record.blob;
-	record.content = CONTENT_REMOTE;
-	record.blob = 0;
-	record.present_bytes = 0;
-	err = nodes_put(txn, &record);
-	if (!err)
-		err = ages_delete(txn, record.ino);
-	if (!err)
-		err = txn_commit(&txn);
-	if (err)
-		return err;
-
-	*freed = node->locked.reserved;
-	node->locked.reserved = 0;
-	node_load_locked(node, &record);
-	checkpoint_condemn(flow->checkpoints, blob, *freed);
-	checkpoint_kick(flow->checkpoints);
-	return 0;
-}
-
-static int evict_one(struct evicts *e, uint64_t ino, uint64_t *freed)
-{
-	struct node *node;
-
-	*freed = 0;
-	int err = node_get(e->flow->nodes, ino, &node);
-	if (err)
-		return err == -ENOENT ? 0 : err;
-	lock_take(&node->lock);
-	err = evict_locked(node, freed);
-	lock_drop(&node->lock);
-	node_put(&node);
-	if (*freed) {
-		lock_take(&e->lock);
-		e->locked.evicted_blobs++;
-		e->locked.evicted_bytes += *freed;
-		lock_drop(&e->lock);
-	}
-	return err;
-}
-
 struct batch {
 	struct txn *txn;
+	struct pins *pins; /* what these hold is passed over; NULL = nothing is */
+	uint64_t until;	   /* what is younger than the pass */
 	uint64_t after_stamp, after_ino; /* where the batch before ended */
 	uint64_t need, found;
-	uint64_t inos[EVICT_BATCH];
-	size_t count;
+	uint64_t inos[EVICT_BATCH], held[EVICT_BATCH];
+	size_t count, held_count;
 };
 
 static int choose(void *arg, uint64_t ino, uint64_t stamp, uint64_t bytes)
@@ -240,6 +185,8 @@ static int choose(void *arg, uint64_t ino, uint64_t stamp, uint64_t bytes)
 
 	if (stamp < b->after_stamp || (stamp == b->after_stamp && ino <= b->after_ino))
 		return 0;
+	if (stamp >= b->until)
+		return 1;
 	b->after_stamp = stamp;
 	b->after_ino = ino;
 	int err = nodes_get(b->txn, ino, &record);
@@ -247,6 +194,13 @@ static int choose(void *arg, uint64_t ino, uint64_t stamp, uint64_t bytes)
 		return err == -ENOENT ? 0 : err;
 	if (record.content == CONTENT_DIRTY || record.blob == 0)
 		return 0;
+	int held = pins_hold(b->pins, b->txn, &record);
+	if (held < 0)
+		return held;
+	if (held) {
+		b->held[b->held_count++] = ino;
+		return b->held_count == EVICT_BATCH;
+	}
 	b->inos[b->count++] = ino;
 	b->found += bytes;
 	return b->count == EVICT_BATCH || b->found >= b->need;
@@ -256,7 +210,7 @@ static int choose_batch(struct evicts *e, struct batch *b)
 {
 	struct txn *txn AUTO_ABORT = NULL;
 
-	b->count = 0;
+	b->count = b->held_count = 0;
 	b->found = 0;
 	int err = txn_begin_read(e->flow->index, &txn);
 	if (err)
@@ -273,23 +227,28 @@ static bool is_stopping(struct evicts *e)
 	return stopping;
 }
 
-/* 1 = enough was found, 0 = there is no more, or -errno. */
-static int pass(struct evicts *e, uint64_t need)
+/* 1 = enough was found, 0 = there is no more, or -errno. What pins hold is made young, so that the next passes do not meet
+ * all of it again. */
+static int pass(struct evicts *e, uint64_t need, struct pins *pins, uint64_t *got)
 {
-	struct batch batch = {.need = need};
+	struct batch batch = {.need = need, .pins = pins, .until = evict_stamp()};
 
-	for (;;) {
+	for (*got = 0;;) {
 		int err = choose_batch(e, &batch);
 		for (size_t i = 0; !err && i < batch.count; i++) {
+			enum evict_answer answer;
 			uint64_t freed;
-			err = evict_one(e, batch.inos[i], &freed);
+			err = evict_node(e, batch.inos[i], &answer, &freed);
 			batch.need -= freed < batch.need ? freed : batch.need;
+			*got += freed;
 		}
+		if (!err && batch.held_count)
+			err = write_ages(e, batch.held, batch.held_count);
 		if (err)
 			return err;
 		if (batch.need == 0)
 			return 1;
-		if (batch.count == 0 || is_stopping(e))
+		if (batch.count + batch.held_count == 0 || is_stopping(e))
 			return 0;
 	}
 }
@@ -316,15 +275,26 @@ static uint64_t disk_lacks(struct evicts *e, bool disk_full, uint64_t waiting)
 	return disk_full ? want : 0;
 }
 
-static uint64_t need_bytes(struct evicts *e, bool *urgent)
+struct need {
+	uint64_t bytes;
+	uint64_t bare; /* of that, what those who wait cannot do without */
+	bool urgent;
+	bool last; /* half of somebody's time to wait is over without that any room was made */
+};
+
+static struct need need_bytes(struct evicts *e)
 {
 	uint64_t waiting = 0, need = 0;
+	bool last = false;
 
 	lock_take(&e->lock);
 	uint64_t used = e->locked.used;
 	bool disk_full = e->locked.disk_full;
-	for (struct list *l = e->locked.line.next; l != &e->locked.line; l = l->next)
-		waiting += container_of(l, struct waiter, link)->bytes;
+	for (struct list *l = e->locked.line.next; l != &e->locked.line; l = l->next) {
+		const struct waiter *w = container_of(l, struct waiter, link);
+		waiting += w->bytes;
+		last |= space_is_late_locked(e, w);
+	}
 	e->locked.disk_full = false;
 	e->locked.unseen = 0;
 	lock_drop(&e->lock);
@@ -337,28 +307,47 @@ static uint64_t need_bytes(struct evicts *e, bool *urgent)
 		short_of = used;
 	uint64_t lacks = disk_lacks(e, disk_full, waiting);
 	need = need > short_of ? need : short_of;
-	need = need > lacks ? need : lacks;
-	*urgent = waiting || lacks;
-	return need;
+	uint64_t bare = short_of > lacks ? short_of : lacks;
+	return (struct need){.bytes = need > bare ? need : bare,
+			     .bare = bare,
+			     .urgent = waiting || lacks,
+			     .last = last};
+}
+
+/* Nothing else can go, and somebody would be told that there is no room. */
+static int take_pinned(struct evicts *e, uint64_t bare)
+{
+	uint64_t condemned = checkpoint_condemned_bytes(e->flow->checkpoints), got = 0;
+
+	if (bare <= condemned || !pins_any(e->flow->pins))
+		return 0;
+	int found = pass(e, bare - condemned, NULL, &got);
+	if (got)
+		log_warn("evict: pinned content had to go, since nothing else could and a write waited for room: "
+			 "the cache is too small for what is pinned bytes=%llu",
+			 (unsigned long long)got);
+	return found;
 }
 
 /* Makes room where it is short. Returns how long to pause before the next look. */
 static int64_t make_room(struct evicts *e)
 {
 	int64_t began_ms = clock_ms();
-	bool urgent;
+	uint64_t got;
 	/* First what is condemned, then what is needed: bytes freed in between count twice, and less is evicted. */
 	uint64_t condemned = checkpoint_condemned_bytes(e->flow->checkpoints);
-	uint64_t need = need_bytes(e, &urgent);
+	const struct need need = need_bytes(e);
 
-	if (need == 0)
-		return urgent ? SHORT_PAUSE_MS : 0;
+	if (need.bytes == 0)
+		return need.urgent ? SHORT_PAUSE_MS : 0;
 	int found = 1;
-	if (need > condemned) {
+	if (need.bytes > condemned) {
 		flush_touches(e);
-		found = pass(e, need - condemned);
+		found = pass(e, need.bytes - condemned, e->flow->pins, &got);
 	}
-	if (urgent)
+	if (found == 0 && need.last)
+		found = take_pinned(e, need.bare);
+	if (need.urgent)
 		checkpoint_hurry(e->flow->checkpoints);
 	if (found < 0 && found != e->mine.error)
 		log_error("evict: failed error=%s", strerror(-found));

@@ -5,7 +5,10 @@
  * (node_get, node.lock) → at rest? (no opens, no fill, no stream, no draft; CLEAN, or REMOTE with a blob) → one transaction
  * {REMOTE, blob 0, present none, age deleted} → checkpoint_condemn. DIRTY and busy nodes are skipped. It works in
  * batches and, when room is short, calls checkpoint_hurry so that condemned blobs go at once. It also evicts while the
- * cache's filesystem has less than a sixteenth or 64 MiB free (whichever is smaller); nothing is reserved of that rest. */
+ * cache's filesystem has less than a sixteenth or 64 MiB free (whichever is smaller); nothing is reserved of that rest.
+ *
+ * What is pinned (pins.h) stays, unless nothing else can go and somebody has waited for half of his time: then as much of it
+ * goes as those who wait need, and the log says so. */
 #ifndef TOOTFS_EVICT_H
 #define TOOTFS_EVICT_H
 
@@ -36,6 +39,16 @@ static inline uint64_t space_of(uint64_t size)
 void evict_touch(struct evicts *e, uint64_t ino);
 /* An ascending stamp for ages_touch. */
 uint64_t evict_stamp(void);
+
+/* One node, asked for. Pins are the caller's to look at. *freed: bytes, 0 unless EVICT_DONE; after a checkpoint they are free. */
+enum evict_answer {
+	EVICT_DONE,
+	EVICT_EMPTY,   /* nothing of it is here */
+	EVICT_DIRTY,   /* the bucket has not got it yet */
+	EVICT_OPEN,
+	EVICT_FILLING, /* it is being fetched */
+};
+int evict_node(struct evicts *e, uint64_t ino, enum evict_answer *answer, uint64_t *freed) MUST_CHECK;
 
 struct evict_stats {
 	uint64_t used, limit, evicted_blobs, evicted_bytes;

@@ -12,6 +12,7 @@ enum { EVICT_TOUCH_PLACES = 4096 };
 struct waiter {
 	struct list link;
 	uint64_t bytes;
+	int64_t since_ms, deadline_ms;
 };
 
 struct evicts {
@@ -47,5 +48,7 @@ static inline uint64_t disk_margin(uint64_t total)
 }
 /* Gives the thread something to look at. */
 void evict_poke_locked(struct evicts *e) REQUIRES(&e->lock);
+/* Is half of the time over after which it gives up? */
+bool space_is_late_locked(const struct evicts *e, const struct waiter *w) REQUIRES(&e->lock);
 
 #endif

@@ -37,6 +37,7 @@ struct flow {
 	struct nodes *nodes;
 	struct checkpoints *checkpoints;
 	struct evicts *evicts;
+	struct pins *pins; /* NULL = none */
 	struct fills *fills;
 	struct sends *sends;
 	struct failures *failures; /* may be NULL */

@@ -72,15 +72,20 @@ static int64_t give_up_at_locked(const struct evicts *e, int64_t since_ms, int64
 	return full_ms < deadline_ms ? full_ms : deadline_ms;
 }
 
-static int wait_for_room_locked(struct evicts *e, struct waiter *w, int64_t deadline_ms)
-	REQUIRES(&e->lock);
-static int wait_for_room_locked(struct evicts *e, struct waiter *w, int64_t deadline_ms)
+bool space_is_late_locked(const struct evicts *e, const struct waiter *w)
 {
-	int64_t since_ms = clock_ms();
+	int64_t until_ms = give_up_at_locked(e, w->since_ms, w->deadline_ms);
+	int64_t from_ms = w->since_ms > e->locked.progress_ms ? w->since_ms : e->locked.progress_ms;
 
+	return clock_ms() - from_ms >= (until_ms - from_ms) / 2;
+}
+
+static int wait_for_room_locked(struct evicts *e, const struct waiter *w) REQUIRES(&e->lock);
+static int wait_for_room_locked(struct evicts *e, const struct waiter *w)
+{
 	evict_poke_locked(e);
 	for (;;) {
-		int64_t until_ms = give_up_at_locked(e, since_ms, deadline_ms);
+		int64_t until_ms = give_up_at_locked(e, w->since_ms, w->deadline_ms);
 		bool late = clock_ms() >= until_ms, first = e->locked.line.next == &w->link;
 		if (e->locked.stopping)
 			return -ECANCELED;
@@ -96,7 +101,7 @@ static int wait_for_room_locked(struct evicts *e, struct waiter *w, int64_t dead
 
 int space_reserve(struct evicts *e, uint64_t bytes, int64_t deadline_ms)
 {
-	struct waiter w = {.bytes = bytes};
+	struct waiter w = {.bytes = bytes, .since_ms = clock_ms(), .deadline_ms = deadline_ms};
 
 	if (bytes > e->flow->config.cache_size_bytes)
 		return -ENOSPC;
@@ -104,7 +109,7 @@ int space_reserve(struct evicts *e, uint64_t bytes, int64_t deadline_ms)
 		return 0;
 	lock_take(&e->lock);
 	list_append(&e->locked.line, &w.link);
-	int err = wait_for_room_locked(e, &w, deadline_ms);
+	int err = wait_for_room_locked(e, &w);
 	list_remove(&w.link);
 	wakeup_all(&e->room); /* somebody else is first now */
 	lock_drop(&e->lock);

@@ -82,6 +82,9 @@ enum { META_NAME_BYTES_MAX = 32, META_VALUE_BYTES_MAX = 2048 };
 int meta_get(struct txn *txn, const char *name, struct buf *out) MUST_CHECK; /* -ENOENT */
 int meta_put(struct txn *txn, const char *name, const void *bytes, size_t length) MUST_CHECK;
 int meta_delete(struct txn *txn, const char *name) MUST_CHECK;
+/* The names that begin with prefix, in order. visit: 0 = go on, 1 = stop, -errno = fail; it must not change them. */
+typedef int meta_visit(void *arg, const char *name);
+int meta_each(struct txn *txn, const char *prefix, meta_visit *visit, void *arg) MUST_CHECK;
 
 /* -- totals, kept by nodes_put/nodes_delete in the same transaction -- */
 struct index_totals {

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include "cache/flow/pins.h"
 #include "cache/base/clock.h"
 #include "cache/index/ages.h"
 #include "cache/index/names.h"
@@ -110,6 +111,7 @@ void rig_start(struct rig *r)
 	buf_destroy(&why);
 	must(nodes_open(flow, &flow->nodes));
 	must(checkpoints_open(flow, &flow->checkpoints));
+	must(pins_open(flow, &flow->pins));
 	must(evicts_open(flow, &flow->evicts));
 	must(fills_open(flow, &flow->fills));
 	must(checkpoints_start(flow->checkpoints));
@@ -131,6 +133,7 @@ void rig_stop(struct rig *r)
 	must(index_mark_clean(flow->index));
 	fills_close(&flow->fills);
 	evicts_close(&flow->evicts);
+	pins_close(&flow->pins);
 	checkpoints_close(&flow->checkpoints);
 	nodes_close(&flow->nodes);
 	index_close(&flow->index);
