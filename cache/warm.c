@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include "cache/base/clock.h"
 #include "cache/base/log.h"
 #include "cache/flow/node.h"
@@ -26,6 +27,7 @@ enum {
 	ROOM_MS = 2000, /* how old the figure of the room may be */
 	LOOK_MS = 100,
 	TRIES = 3,
+	SETTLE_MS = 2000,
 	FAILURES_MAX = 64, /* in a row: there is no use in going on */
 };
 
@@ -34,8 +36,8 @@ struct warm;
 struct place {
 	struct fill_wait wait;
 	struct warm *warm;
-	struct node *node; /* NULL = free */
-	char *key;
+	struct node *node;
+	char *key; /* NULL = free; the node of its last file may still be here */
 	uint64_t bytes; /* to be fetched */
 	unsigned tries;
 	bool answered; /* warm.lock */
@@ -98,7 +100,7 @@ static bool tell(struct warm *w)
 		return true;
 	w->told_ms = clock_ms();
 	for (unsigned i = 0; i < w->places_count; i++)
-		if (w->places[i].node)
+		if (w->places[i].key)
 			sums.done_bytes += here(w->places[i].node);
 	return w->visitor->progress(w->visitor->arg, &sums);
 }
@@ -174,9 +176,26 @@ static void answer(struct fill_wait *wait, int error)
 
 static void leave(struct place *p)
 {
-	node_put(&p->node);
 	free(p->key);
 	p->key = NULL;
+}
+
+/* A waiter is answered a moment before its fill has told the index. Who looks after us is to find it told. */
+static void settle(struct place *p)
+{
+	const struct timespec pause = {.tv_nsec = 2000000};
+	int64_t until_ms = clock_ms() + SETTLE_MS;
+	bool busy = p->node;
+
+	while (busy && clock_ms() < until_ms) {
+		lock_take(&p->node->lock);
+		busy = p->node->locked.fill != NULL;
+		lock_drop(&p->node->lock);
+		if (busy)
+			nanosleep(&pause, NULL);
+	}
+	if (p->node)
+		node_put(&p->node);
 }
 
 /* Asks for all of it; true: it is here already, or is no such file any more. */
@@ -186,7 +205,8 @@ static bool ask(struct warm *w, struct place *p)
 
 	lock_take(&node->lock);
 	uint64_t size = node->locked.size;
-	bool have = node->locked.gone || node->locked.content != CONTENT_REMOTE || node->locked.draft || !size;
+	bool have = node->locked.gone || node->locked.content != CONTENT_REMOTE || node->locked.draft || !size ||
+		    (p->tries && node_covers_locked(node, 0, size));
 	if (!have) {
 		p->answered = false;
 		p->bytes = size - ranges_bytes(&node->locked.present);
@@ -233,7 +253,7 @@ static int reap(struct warm *w)
 	int r = 0;
 
 	for (unsigned i = 0; i < w->places_count && !r; i++)
-		if (w->places[i].node && is_answered(w, &w->places[i]))
+		if (w->places[i].key && is_answered(w, &w->places[i]))
 			r = finish(w, &w->places[i]);
 	return r;
 }
@@ -242,7 +262,7 @@ static bool any_answered_locked(const struct warm *w) REQUIRES(&w->lock);
 static bool any_answered_locked(const struct warm *w)
 {
 	for (unsigned i = 0; i < w->places_count; i++)
-		if (w->places[i].node && w->places[i].answered)
+		if (w->places[i].key && w->places[i].answered)
 			return true;
 	return false;
 }
@@ -260,7 +280,7 @@ static void rest(struct warm *w)
 static struct place *free_place(struct warm *w)
 {
 	for (unsigned i = 0; i < w->places_count; i++)
-		if (!w->places[i].node)
+		if (!w->places[i].key)
 			return &w->places[i];
 	return NULL;
 }
@@ -268,7 +288,7 @@ static struct place *free_place(struct warm *w)
 static bool is_idle(const struct warm *w)
 {
 	for (unsigned i = 0; i < w->places_count; i++)
-		if (w->places[i].node)
+		if (w->places[i].key)
 			return false;
 	return true;
 }
@@ -292,7 +312,7 @@ static void abandon(struct warm *w)
 {
 	for (unsigned i = 0; i < w->places_count; i++) {
 		struct place *p = &w->places[i];
-		if (!p->node)
+		if (!p->key)
 			continue;
 		lock_take(&p->node->lock);
 		bool taken = fill_cancel_locked(w->cache->flow.fills, p->node, &p->wait);
@@ -302,6 +322,7 @@ static void abandon(struct warm *w)
 			wakeup_wait(&w->answered, &w->lock);
 		lock_drop(&w->lock);
 		leave(p);
+		node_put(&p->node);
 	}
 }
 
@@ -334,6 +355,8 @@ static int warm_one(void *arg, const struct walk_entry *entry)
 		w->held += r ? 0 : bytes;
 	}
 	struct place *p = free_place(w);
+	if (!r && p->node)
+		node_put(&p->node);
 	if (!r)
 		r = node_get(w->cache->flow.nodes, entry->ino, &p->node);
 	if (r)
@@ -382,6 +405,8 @@ static int run(struct warm *w)
 		r = left ? left : r;
 	}
 	abandon(w);
+	for (unsigned i = 0; i < w->places_count; i++)
+		settle(&w->places[i]);
 	return r ? r : w->sums->failed ? -EIO : 0;
 }
 
