@@ -254,7 +254,7 @@ static int adopt(struct index *index, FILE *f)
 
 int rescue_adopt(struct cache *cache)
 {
-	FILE *f;
+	FILE *f = NULL;
 	int error = open_uploads(cache, &f);
 	if (error)
 		return error == -ENOENT ? 0 : error;

@@ -325,7 +325,7 @@ _Noreturn static void found(struct child *c, const char *what, const char *table
 
 static void check_free(struct child *c, MDB_val key, MDB_val value)
 {
-	size_t count, pages[2] = {0, 0};
+	size_t count = 0, pages[2] = {0, 0};
 	const char *at = value.mv_data;
 	bool bad = key.mv_size != sizeof(size_t) || value.mv_size < sizeof(count) ||
 		   value.mv_size % sizeof(count) != 0;

@@ -20,6 +20,7 @@ static int real_stderr;
 static char syslog_line[4096];
 static int syslog_priority;
 
+#undef syslog /* with _FORTIFY_SOURCE clang has a macro of that name */
 void syslog(int priority, const char *fmt, ...)
 {
 	va_list args;
