@@ -7,7 +7,7 @@
  *
  * The socket is reached as /proc/self/fd/N/control, since a sun_path has only 108 bytes; its mode is set before it has a
  * name. Who may is asked of the kernel (SO_PEERCRED): root, and the user this runs as. Clients that are slow or silent
- * are closed after IDLE_S; more than CONNECTIONS_MAX wait in the kernel's queue.
+ * are closed after IDLE_S; and at once where there are CONNECTIONS_MAX of them already.
  *
  * exchange: one request; libmicrohttpd keeps it from the first call of answer() to completed(). */
 #include "control.h"
@@ -27,7 +27,7 @@
 #include "control_scrape.h"
 
 enum { HTTP_TOO_LARGE = 413 }; /* libmicrohttpd has renamed it */
-enum { CONNECTIONS_MAX = 64, IDLE_S = 15, BACKLOG = 128, MEMORY_BYTES = 32 * 1024, BLOCK_BYTES = 16 * 1024 };
+enum { CONNECTIONS_MAX = 256, IDLE_S = 15, BACKLOG = 128, MEMORY_BYTES = 32 * 1024, BLOCK_BYTES = 16 * 1024 };
 
 struct control {
 	const struct control_config *config;

@@ -38,7 +38,7 @@ static void on_progress(struct sight *sight, const json_t *object)
 	text_count(&text, files, "file, ", "files, ");
 	text_bytes(&text, bytes);
 	buf_text(&text, " left");
-	if (rate) {
+	if (rate && files) {
 		buf_text(&text, ", ");
 		text_bytes(&text, rate);
 		buf_text(&text, "/s");
