@@ -216,7 +216,7 @@ static int open_uploads(const struct cache *cache, FILE **out)
 uint64_t rescue_first_blob(struct cache *cache)
 {
 	uint64_t first = 0;
-	FILE *f;
+	FILE *f = NULL;
 	if (open_uploads(cache, &f) != 0)
 		return 0;
 	if (fread(&first, sizeof(first), 1, f) != 1 || first >= NUMBERS_MAX)
