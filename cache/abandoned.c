@@ -74,3 +74,8 @@ int abandoned_abort(struct cache *cache, const struct abandoned *upload)
 		return r < 0 ? r : -EBUSY;
 	return bucket_upload_abort(cache->flow.bucket, upload->key, upload->id);
 }
+
+const char *abandoned_why(void)
+{
+	return bucket_why();
+}

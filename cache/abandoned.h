@@ -19,5 +19,7 @@ typedef int abandoned_visit(void *arg, const struct abandoned *upload);
 int abandoned_each(struct cache *cache, int64_t age_s, abandoned_visit *visit, void *arg) MUST_CHECK;
 /* 0 also where it is gone. -EBUSY: it is ours after all. Errors of bucket_upload_abort. */
 int abandoned_abort(struct cache *cache, const struct abandoned *upload) MUST_CHECK;
+/* Why the bucket said no, to this thread; never "". */
+const char *abandoned_why(void);
 
 #endif

@@ -19,6 +19,8 @@ struct cache;
  * must forget what it keeps of the ino. */
 struct cache_watcher {
 	void (*changed)(void *arg, uint64_t ino);
+	/* The same of a name that came or went: also that there was none must be forgotten. May be NULL. */
+	void (*named)(void *arg, uint64_t parent, const char *name);
 	void *arg;
 };
 

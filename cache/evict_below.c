@@ -5,11 +5,15 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
+#include "cache/base/clock.h"
 #include "cache/base/log.h"
 #include "cache/flow/pins.h"
 #include "file.h"
 #include "internal.h"
 #include "walk.h"
+
+enum { FREE_MS = 3000 };
 
 struct evicting {
 	struct cache *cache;
@@ -65,6 +69,18 @@ static int visit(void *arg, const struct walk_entry *entry)
 	return WALK_ON;
 }
 
+/* What is condemned is unlinked after the checkpoint that covers it. Others may condemn more all the time. */
+static void wait_until_free(struct cache *cache)
+{
+	const struct timespec pause = {.tv_nsec = 5000000};
+	int64_t until_ms = clock_ms() + FREE_MS;
+
+	if (cache_sync(cache))
+		log_warn("evict: what was dropped is free only after the next checkpoint");
+	while (checkpoint_condemned_bytes(cache->flow.checkpoints) && clock_ms() < until_ms)
+		nanosleep(&pause, NULL);
+}
+
 int evict_below(struct cache *cache, const char *const *keys, size_t count, const struct evict_visitor *visitor,
 		struct evict_sums *sums)
 {
@@ -75,8 +91,8 @@ int evict_below(struct cache *cache, const char *const *keys, size_t count, cons
 	*sums = (struct evict_sums){0};
 	for (size_t i = 0; i < count && !r; i++)
 		r = walk_below(&walk, keys[i]);
-	if (sums->files && cache_sync(cache))
-		log_warn("evict: what was dropped is free only after the next checkpoint");
+	if (sums->files)
+		wait_until_free(cache);
 	return r;
 }
 

@@ -10,7 +10,7 @@
 #include "tree.h"
 #include "walk.h"
 
-enum { TRIES = 3, FAILURES_MAX = 16 };
+enum { TRIES = 3, GIVE_UP = 16 };
 
 struct refreshing {
 	struct cache *cache;
@@ -29,7 +29,7 @@ static int failed(struct refreshing *f, const char *key, int error)
 
 	f->sums->failed++;
 	f->visitor->failed(f->visitor->arg, key, why);
-	return ++f->failures >= FAILURES_MAX ? -EIO : 0;
+	return ++f->failures >= GIVE_UP ? -EIO : 0;
 }
 
 /* 0 also where it could not be done, which was told. */

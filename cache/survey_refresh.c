@@ -30,6 +30,7 @@ struct entry {
 	char *name;
 	bool folder;
 	bool busy;              /* here: had a wish at the look */
+	bool added;             /* listed: was not here */
 	uint64_t ino, version;  /* here */
 	struct object object;   /* listed; here: size and etag */
 };
@@ -253,7 +254,7 @@ static int has_wish(struct txn *txn, const char *key, bool folder, bool *out)
 	return r == -ENOENT ? 0 : r;
 }
 
-static int add_one(struct refresh *f, struct txn *txn, const struct entry *e)
+static int add_one(struct refresh *f, struct txn *txn, struct entry *e)
 {
 	char key[KEY_BYTES_MAX + 1];
 	struct name name;
@@ -271,7 +272,7 @@ static int add_one(struct refresh *f, struct txn *txn, const struct entry *e)
 		r = has_wish(txn, key, e->folder, &wish);
 	if (r || wish)
 		return r;
-	f->changed = true;
+	f->changed = e->added = true;
 	f->sums.added++;
 	return survey_apply_name(txn, f->survey->cache->config, f->ino, e->name,
 				 e->folder ? NULL : &e->object, &ino);
@@ -286,6 +287,14 @@ static int touch(struct refresh *f, struct txn *txn)
 		return r;
 	record.mtime_ns = record.ctime_ns = clock_wall_ns();
 	return nodes_put(txn, &record);
+}
+
+static void tell_name(const struct refresh *f, const struct entry *e)
+{
+	const struct cache_watcher *watcher = &f->survey->cache->watcher;
+
+	if (watcher->named)
+		watcher->named(watcher->arg, f->ino, e->name);
 }
 
 static int add_all(struct refresh *f)
@@ -308,6 +317,9 @@ static int add_all(struct refresh *f)
 		r = touch(f, txn);
 	if (!r && f->changed)
 		r = txn_commit(&txn);
+	for (size_t i = 0; !r && i < f->listed.count; i++)
+		if (f->listed.items[i].added)
+			tell_name(f, &f->listed.items[i]);
 	return r;
 }
 
@@ -405,6 +417,8 @@ static int settle(struct refresh *f, const struct entry *e)
 	f->changed = true;
 	f->sums.replaced += listed != NULL;
 	f->sums.removed += listed == NULL;
+	if (!listed)
+		tell_name(f, e);
 	if (flow->changed)
 		flow->changed(flow->changed_arg, e->ino);
 	return 0;

@@ -14,6 +14,7 @@
 #include <time.h>
 #include "cache/base/clock.h"
 #include "cache/base/log.h"
+#include "cache/flow/failures.h"
 #include "cache/flow/node.h"
 #include "cache/flow/pins.h"
 #include "evict_below.h"
@@ -28,7 +29,7 @@ enum {
 	LOOK_MS = 100,
 	TRIES = 3,
 	SETTLE_MS = 2000,
-	FAILURES_MAX = 64, /* in a row: there is no use in going on */
+	GIVE_UP = 64, /* in a row: there is no use in going on */
 };
 
 struct warm;
@@ -69,9 +70,12 @@ static bool is_wanted(const struct walk_entry *entry)
 
 static void fail(struct warm *w, const char *key, int error)
 {
+	struct failure failure;
+	bool known = failures_find(w->cache->flow.failures, key, &failure);
+
 	w->sums->failed++;
 	w->failures++;
-	w->visitor->failed(w->visitor->arg, key, error);
+	w->visitor->failed(w->visitor->arg, key, known ? failure.why : strerror(-error));
 }
 
 static void unknown(void *arg, const char *key, int error)
@@ -236,7 +240,7 @@ static int finish(struct warm *w, struct place *p)
 		error = 0; /* it is a symlink, or gone */
 	if (error && error != -ENOSPC && error != -ECANCELED) {
 		fail(w, p->key, error);
-		error = w->failures >= FAILURES_MAX ? -EIO : 0;
+		error = w->failures >= GIVE_UP ? -EIO : 0;
 	} else if (!error) {
 		w->failures = 0;
 		w->sums->fetched++;

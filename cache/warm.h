@@ -19,7 +19,7 @@ struct warm_sums {
 struct warm_visitor {
 	/* Several times a second; false: end with -ECANCELED. */
 	bool (*progress)(void *arg, const struct warm_sums *sums);
-	void (*failed)(void *arg, const char *key, int error); /* a file, or a folder that could not be listed */
+	void (*failed)(void *arg, const char *key, const char *why); /* a file, or a folder that could not be listed */
 	void *arg;
 };
 

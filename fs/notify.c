@@ -1,4 +1,4 @@
-/* A bag of node numbers. The thread takes the whole bag and works it off without the lock, so that
+/* A bag of node numbers and names. The thread takes the whole bag and works it off without the lock, so that
  * a note never waits for the kernel. The bag is empty except while the kernel makes the thread
  * wait. */
 #include "notify.h"
@@ -9,15 +9,24 @@
 #include "cache/base/log.h"
 #include "lowlevel.h"
 
-static void forget(struct notify *notify, uint64_t ino)
+static void forget(struct notify *notify, const struct note *note)
 {
 	/* From offset 0, length 0: all content, and the attributes. */
-	int error = fuse_lowlevel_notify_inval_inode(notify->fuse, ino, 0, 0);
+	int error = note->name ? fuse_lowlevel_notify_inval_entry(notify->fuse, note->ino, note->name,
+								  strlen(note->name))
+			       : fuse_lowlevel_notify_inval_inode(notify->fuse, note->ino, 0, 0);
 
 	/* ENOENT: the kernel does not know it. The others: the mount is gone or not yet there. */
 	if (error && error != -ENOENT && error != -ENOTCONN && error != -EBADF && error != -ENODEV)
 		log_warn("notify: the kernel may show old content inode=%llu error=%s",
-			 (unsigned long long)ino, strerror(-error));
+			 (unsigned long long)note->ino, strerror(-error));
+}
+
+static void free_notes(struct note *notes, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		free(notes[i].name);
+	free(notes);
 }
 
 static void *notify_run(void *arg)
@@ -27,18 +36,18 @@ static void *notify_run(void *arg)
 	lock_take(&notify->lock);
 	while (!notify->locked.ended) {
 		size_t count = notify->locked.count;
-		uint64_t *inos = notify->locked.inos;
+		struct note *notes = notify->locked.notes;
 
 		if (count == 0) {
 			wakeup_wait(&notify->wakeup, &notify->lock);
 			continue;
 		}
-		notify->locked.inos = NULL;
+		notify->locked.notes = NULL;
 		notify->locked.count = notify->locked.space = 0;
 		lock_drop(&notify->lock);
 		for (size_t i = 0; i < count; i++)
-			forget(notify, inos[i]);
-		free(inos);
+			forget(notify, &notes[i]);
+		free_notes(notes, count);
 		lock_take(&notify->lock);
 	}
 	lock_drop(&notify->lock);
@@ -64,30 +73,44 @@ int notify_start(struct notify *notify, struct fuse_session *fuse)
 static bool grow_locked(struct notify *notify) REQUIRES(&notify->lock)
 {
 	size_t space = notify->locked.space ? notify->locked.space * 2 : 64;
-	uint64_t *inos = realloc(notify->locked.inos, space * sizeof(*inos));
+	struct note *notes = realloc(notify->locked.notes, space * sizeof(*notes));
 
-	if (!inos)
+	if (!notes)
 		return false;
-	notify->locked.inos = inos;
+	notify->locked.notes = notes;
 	notify->locked.space = space;
 	return true;
 }
 
-void notify_changed(struct notify *notify, uint64_t ino)
+/* name is taken over. */
+static void add(struct notify *notify, uint64_t ino, char *name, bool kept)
 {
-	bool kept = true;
-
 	lock_take(&notify->lock);
-	if (!notify->locked.ended) {
+	if (!notify->locked.ended && kept) {
 		kept = notify->locked.count < notify->locked.space || grow_locked(notify);
-		if (kept)
-			notify->locked.inos[notify->locked.count++] = ino;
+		if (kept) {
+			notify->locked.notes[notify->locked.count++] = (struct note){ino, name};
+			name = NULL;
+		}
 		wakeup_one(&notify->wakeup);
 	}
 	lock_drop(&notify->lock);
+	free(name);
 	if (!kept)
 		log_warn("notify: no memory, the kernel may show old content inode=%llu",
 			 (unsigned long long)ino);
+}
+
+void notify_changed(struct notify *notify, uint64_t ino)
+{
+	add(notify, ino, NULL, true);
+}
+
+void notify_named(struct notify *notify, uint64_t folder, const char *name)
+{
+	char *copy = strdup(name);
+
+	add(notify, folder, copy, copy != NULL);
 }
 
 void notify_stop(struct notify *notify)
@@ -100,7 +123,7 @@ void notify_stop(struct notify *notify)
 	lock_drop(&notify->lock);
 	pthread_join(notify->thread, NULL);
 	notify->started = false;
-	free(notify->locked.inos);
-	notify->locked.inos = NULL;
+	free_notes(notify->locked.notes, notify->locked.count);
+	notify->locked.notes = NULL;
 	notify->locked.count = notify->locked.space = 0;
 }

@@ -1,4 +1,4 @@
-/* Nodes that the kernel must forget, told by a thread of its own.
+/* Nodes and names that the kernel must forget, told by a thread of its own.
  *
  * The kernel may wait for a locked page before it forgets, and that page may be locked by a read
  * which waits for the very thread that noticed the change: so that thread only leaves a note here.
@@ -15,6 +15,11 @@
 
 struct fuse_session;
 
+struct note {
+	uint64_t ino;
+	char *name; /* of an entry of the folder ino; NULL = ino itself */
+};
+
 struct notify {
 	struct fuse_session *fuse;
 	pthread_t thread;
@@ -23,7 +28,7 @@ struct notify {
 	struct lock lock;
 	struct wakeup wakeup;
 	struct {
-		uint64_t *inos;
+		struct note *notes;
 		size_t count, space;
 		bool ended;
 	} locked;
@@ -32,6 +37,8 @@ struct notify {
 int notify_start(struct notify *notify, struct fuse_session *fuse) MUST_CHECK;
 /* The kernel drops content and attributes that it keeps of ino. Thread-safe, never waits. */
 void notify_changed(struct notify *notify, uint64_t ino);
+/* It asks for the name in the folder again, also where it knew that there was none. */
+void notify_named(struct notify *notify, uint64_t folder, const char *name);
 /* Later notes are dropped. */
 void notify_stop(struct notify *notify);
 

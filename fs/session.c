@@ -140,9 +140,16 @@ static void changed(void *arg, uint64_t ino)
 	notify_changed(&session->notify, ino);
 }
 
+static void named(void *arg, uint64_t parent, const char *name)
+{
+	struct session *session = arg;
+
+	notify_named(&session->notify, parent, name);
+}
+
 struct cache_watcher session_watcher(struct session *session)
 {
-	return (struct cache_watcher){.changed = changed, .arg = session};
+	return (struct cache_watcher){.changed = changed, .named = named, .arg = session};
 }
 
 int session_loop(struct session *session)

@@ -73,15 +73,15 @@ static bool warm_progress(void *arg, const struct warm_sums *sums)
 	return go_on();
 }
 
-static void warm_failed(void *arg, const char *key, int error)
+static void stays(void *arg, const char *key, const char *why)
 {
 	(void)arg;
-	say(key, strerror(-error));
+	say(key, why);
 }
 
 static int warm(struct rig *r, const char *key, struct warm_sums *sums)
 {
-	const struct warm_visitor visitor = {warm_progress, warm_failed, NULL};
+	const struct warm_visitor visitor = {warm_progress, stays, NULL};
 
 	return warm_run(&r->cache, &key, 1, &visitor, sums);
 }
@@ -91,12 +91,6 @@ static bool evict_progress(void *arg, const struct evict_sums *sums)
 	(void)arg;
 	(void)sums;
 	return go_on();
-}
-
-static void stays(void *arg, const char *key, const char *why)
-{
-	(void)arg;
-	say(key, why);
 }
 
 static int evict(struct rig *r, const char *key, struct evict_sums *sums)

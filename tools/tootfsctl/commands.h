@@ -12,6 +12,8 @@ enum { CTL_DONE, CTL_PARTLY, CTL_USAGE, CTL_FAILED };
 typedef int command(int argc, char **argv);
 
 command command_log_level, command_metrics, command_status, command_sync;
+command command_evict, command_pin, command_unpin, command_warm;
+command command_abort_uploads, command_refresh;
 
 /* -- for all of them (main.c) -- */
 /* Says a line about the command on stderr. */

@@ -14,6 +14,12 @@ struct row {
 static const struct row rows[] = {
     {"status", "[--json] PATH", "how a mount is, or one file or folder of it", command_status},
     {"sync", "[--timeout=SECONDS] PATH...", "wait until all of it is in the bucket", command_sync},
+    {"warm", "PATH...", "fetch what is not in the cache", command_warm},
+    {"evict", "PATH...", "drop from the cache what the bucket has", command_evict},
+    {"pin", "[PATH...]", "keep the content in the cache; without a path: what is kept", command_pin},
+    {"unpin", "PATH...", "do not keep it any more", command_unpin},
+    {"refresh", "PATH...", "look again at what others changed in the bucket", command_refresh},
+    {"abort-uploads", "[--all] [--dry-run] PATH", "remove multipart uploads that nobody goes on with", command_abort_uploads},
     {"metrics", "PATH", "the counters of a mount, for Prometheus", command_metrics},
     {"log-level", "error|warn|info|debug PATH", "log more, or less, from now on", command_log_level},
 };
