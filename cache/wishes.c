@@ -14,6 +14,7 @@ void wishes_begin(struct wishes *w, struct index *index, const char *key)
 
 	memset(w, 0, sizeof(*w));
 	w->index = index;
+	w->begun = !length; /* there is no key above all */
 	if (!length)
 		return;
 	memcpy(w->folder, key, length);
@@ -27,8 +28,6 @@ static int find_itself(struct wishes *w, struct txn *txn, struct pending_record 
 	char key[KEY_BYTES_MAX + 2];
 	size_t length = strlen(w->folder);
 
-	if (!length)
-		return -ENOENT;
 	memcpy(key, w->folder, length);
 	key[length - 1] = '\0';
 	return pending_get(txn, key, record);

@@ -10,7 +10,7 @@ struct wishes {
 	struct index *index;
 	char folder[KEY_BYTES_MAX + 2]; /* the key and a '/'; "" for all */
 	char position[KEY_BYTES_MAX + 1];
-	bool begun, ended;
+	bool begun, ended; /* begun: the key itself was looked at */
 };
 
 /* key: "" for all. */

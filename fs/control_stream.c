@@ -333,8 +333,10 @@ void control_streams_stop(struct control_streams *streams)
 		;
 	lock_drop(&streams->lock);
 	for (int i = 0; i < CONTROL_STREAMS_MAX; i++)
-		if (streams->locked.slots[i].state == SLOT_ENDED)
+		if (streams->locked.slots[i].state == SLOT_ENDED) {
 			pthread_join(streams->locked.slots[i].thread, NULL);
+			streams->locked.slots[i].state = SLOT_FREE;
+		}
 }
 
 void control_streams_destroy(struct control_streams *streams)

@@ -150,12 +150,9 @@ static void rig_close(struct rig *rig)
 		close(rig->pair[1]);
 }
 
-static int begin(struct rig *rig, control_work *work, json_t *options, struct control_stream **out)
+static int begin(struct rig *rig, const struct control_verb *verb, json_t *options, struct control_stream **out)
 {
-	static struct control_verb verb = {.path = "/test"};
-
-	verb.work = work;
-	return control_stream_begin(&rig->streams, &verb, options, rig->pair[0], out);
+	return control_stream_begin(&rig->streams, verb, options, rig->pair[0], out);
 }
 
 static void leave(struct control_stream *s)
@@ -193,6 +190,8 @@ static int work_some(struct cache *cache, const json_t *options, struct control_
 	return 0;
 }
 
+static const struct control_verb verb_some = {"/test", work_some};
+
 static void test_lines(void **state)
 {
 	struct control_stream *s;
@@ -200,13 +199,13 @@ static void test_lines(void **state)
 
 	(void)state;
 	rig_open(&rig);
-	assert_int_equal(begin(&rig, work_some, json_object(), &s), 0);
+	assert_int_equal(begin(&rig, &verb_some, json_object(), &s), 0);
 	char *text = read_all(s);
 	assert_string_equal(text, "{\"item\":{\"n\":0}}\n{\"item\":{\"n\":1}}\n{\"item\":{\"n\":2}}\n"
 				  "{\"end\":{\"sum\":3,\"error\":0,\"message\":\"\"}}\n");
 	free(text);
 	leave(s);
-	assert_int_equal(begin(&rig, work_some, json_pack("{sb}", "fail", 1), &s), 0);
+	assert_int_equal(begin(&rig, &verb_some, json_pack("{sb}", "fail", 1), &s), 0);
 	text = read_all(s);
 	assert_non_null(strstr(text, "{\"end\":{\"sum\":3,\"error\":5,\"message\":\"it is broken\"}}\n"));
 	free(text);
@@ -230,6 +229,8 @@ static int work_until_cancelled(struct cache *cache, const json_t *options, stru
 	return -ECANCELED;
 }
 
+static const struct control_verb verb_until_cancelled = {"/test", work_until_cancelled};
+
 static int work_flood(struct cache *cache, const json_t *options, struct control_stream *stream)
 {
 	char filler[1001];
@@ -244,6 +245,8 @@ static int work_flood(struct cache *cache, const json_t *options, struct control
 	}
 	return 0;
 }
+
+static const struct control_verb verb_flood = {"/test", work_flood};
 
 static void wait_state(int wanted)
 {
@@ -262,7 +265,7 @@ static void test_client_closes(void **state)
 	(void)state;
 	rig_open(&rig);
 	work_state = 0;
-	assert_int_equal(begin(&rig, work_until_cancelled, json_object(), &s), 0);
+	assert_int_equal(begin(&rig, &verb_until_cancelled, json_object(), &s), 0);
 	wait_state(1);
 	close(rig.pair[1]);
 	rig.pair[1] = -1;
@@ -279,7 +282,7 @@ static void test_answer_goes(void **state)
 	(void)state;
 	rig_open(&rig);
 	work_state = 0;
-	assert_int_equal(begin(&rig, work_until_cancelled, json_object(), &s), 0);
+	assert_int_equal(begin(&rig, &verb_until_cancelled, json_object(), &s), 0);
 	wait_state(1);
 	leave(s);
 	wait_state(2);
@@ -297,7 +300,7 @@ static void test_slow_client(void **state)
 	(void)state;
 	rig_open(&rig);
 	lines_made = 0;
-	assert_int_equal(begin(&rig, work_flood, json_object(), &s), 0);
+	assert_int_equal(begin(&rig, &verb_flood, json_object(), &s), 0);
 	nanosleep(&pause, NULL);
 	assert_in_range(lines_made, 1, CONTROL_QUEUE_MAX / 1000 + 2);
 	char *text = read_all(s);
@@ -323,7 +326,7 @@ static void test_stuck_client(void **state)
 
 	(void)state;
 	rig_open(&rig);
-	assert_int_equal(begin(&rig, work_flood, json_object(), &s), 0);
+	assert_int_equal(begin(&rig, &verb_flood, json_object(), &s), 0);
 	leave(s);
 	rig_close(&rig); /* joins */
 }
@@ -336,13 +339,13 @@ static void test_too_many(void **state)
 	(void)state;
 	rig_open(&rig);
 	for (int i = 0; i < CONTROL_STREAMS_MAX; i++)
-		assert_int_equal(begin(&rig, work_until_cancelled, json_object(), &s[i]), 0);
-	assert_int_equal(begin(&rig, work_until_cancelled, json_object(), &more), -EBUSY);
+		assert_int_equal(begin(&rig, &verb_until_cancelled, json_object(), &s[i]), 0);
+	assert_int_equal(begin(&rig, &verb_until_cancelled, json_object(), &more), -EBUSY);
 	for (int i = 0; i < CONTROL_STREAMS_MAX; i++)
 		leave(s[i]);
 	int r = -EBUSY;
 	for (int64_t until_ms = clock_ms() + 20000; r == -EBUSY && clock_ms() < until_ms;)
-		r = begin(&rig, work_some, json_object(), &more);
+		r = begin(&rig, &verb_some, json_object(), &more);
 	assert_int_equal(r, 0);
 	free(read_all(more));
 	leave(more);
@@ -365,7 +368,7 @@ static void test_stop(void **state)
 	(void)state;
 	rig_open(&rig);
 	work_state = 0;
-	assert_int_equal(begin(&rig, work_until_cancelled, json_object(), &s), 0);
+	assert_int_equal(begin(&rig, &verb_until_cancelled, json_object(), &s), 0);
 	wait_state(1);
 	assert_int_equal(pthread_create(&thread, NULL, stop_run, &rig.streams), 0);
 	wait_state(2);
@@ -374,7 +377,7 @@ static void test_stop(void **state)
 	free(text);
 	leave(s);
 	pthread_join(thread, NULL);
-	assert_int_equal(begin(&rig, work_some, json_object(), &late), -ECANCELED);
+	assert_int_equal(begin(&rig, &verb_some, json_object(), &late), -ECANCELED);
 	rig_close(&rig);
 }
 
@@ -389,6 +392,8 @@ static int work_slowly(struct cache *cache, const json_t *options, struct contro
 	return 0;
 }
 
+static const struct control_verb verb_slowly = {"/test", work_slowly};
+
 /* Work that says nothing: the client still hears something every second. */
 static void test_beat(void **state)
 {
@@ -398,7 +403,7 @@ static void test_beat(void **state)
 
 	(void)state;
 	rig_open(&rig);
-	assert_int_equal(begin(&rig, work_slowly, json_object(), &s), 0);
+	assert_int_equal(begin(&rig, &verb_slowly, json_object(), &s), 0);
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(control_stream_read(s, bytes, sizeof(bytes)), 1);
 		assert_int_equal(bytes[0], '\n');
