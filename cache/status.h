@@ -71,6 +71,7 @@ struct node_status {
 	uint64_t ino;
 	enum status_kind kind;
 	char key[KEY_BYTES_MAX + 1]; /* "" of the root, and where it has no name any more */
+	bool pinned; /* itself, or a folder above it */
 	/* a folder */
 	bool complete; /* every name is known */
 	/* the others */

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include "cache/flow/failures.h"
 #include "cache/flow/node.h"
+#include "cache/flow/pins.h"
 #include "cache/index/names.h"
 #include "cache/index/pending.h"
 #include "internal.h"
@@ -98,6 +99,7 @@ static int read_record(struct cache *cache, uint64_t ino, struct node_status *ou
 	out->kind = S_ISDIR(record.mode) ? STATUS_FOLDER : S_ISLNK(record.mode) ? STATUS_SYMLINK : STATUS_FILE;
 	out->complete = record.flags & NODE_COMPLETE;
 	out->state = (enum status_state)record.content;
+	out->pinned = pins_hold(cache->flow.pins, txn, &record) == 1;
 	out->size = record.size;
 	out->version = record.version;
 	out->cached_bytes = present_bytes(&record);

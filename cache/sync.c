@@ -170,7 +170,7 @@ static int judge(struct sync *sync, const struct send_stats *sends, struct sync_
 	left->done = sums->files == 0;
 	if (left->done || sends->stopped)
 		return 0;
-	left->refused_for_good = sync->again && sums->refused_again == sums->files;
+	left->refused_for_good = sums->refused_again == sums->files;
 	if (sync->again || sums->refused < sums->files)
 		return 0;
 	int r = now_txn(sync->cache, &sync->again);

@@ -148,8 +148,8 @@ static json_t *of_folder(const struct control_query *query, const struct node_st
 	if (status_pending_read(query->config->cache, n->key, STATUS_LOOK_MS, &pending))
 		return NULL;
 	pending.count = pending.puts + pending.removes;
-	return json_pack("{so ss sI sb so}", "key", control_text(n->key), "kind", "folder", "ino", (json_int_t)n->ino,
-			 "listed", n->complete, "pending", of_pending(&pending));
+	return json_pack("{so ss sI sb sb so}", "key", control_text(n->key), "kind", "folder", "ino", (json_int_t)n->ino,
+			 "pinned", n->pinned, "listed", n->complete, "pending", of_pending(&pending));
 }
 
 static json_t *of_wish(const struct node_status *n)
@@ -168,8 +168,8 @@ static json_t *of_file(const struct node_status *n)
 						 ago_s(n->failed_ns))
 				     : json_null();
 
-	return json_pack("{so ss sI ss sb sI sI so sI so so}", "key", control_text(n->key), "kind",
-			 n->kind == STATUS_FILE ? "file" : "symlink", "ino", (json_int_t)n->ino, "state",
+	return json_pack("{so ss sI sb ss sb sI sI so sI so so}", "key", control_text(n->key), "kind",
+			 n->kind == STATUS_FILE ? "file" : "symlink", "ino", (json_int_t)n->ino, "pinned", n->pinned, "state",
 			 status_state_name(n->state), "being_written", n->unpublished, "size", (json_int_t)n->size,
 			 "cached_bytes", (json_int_t)n->cached_bytes, "etag", control_text(n->etag), "version",
 			 (json_int_t)n->version, "pending", of_wish(n), "last_error", error);

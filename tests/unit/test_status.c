@@ -192,22 +192,23 @@ static void expect_walk(struct place *p, const char *const *keys, size_t count, 
 	free(b);
 }
 
+enum { LONG_KEYS = 16 };
+
 static void test_walk(void **state)
 {
-	static char long_keys[4][KEY_BYTES_MAX + 1], folder[KEY_BYTES_MAX + 1];
-	const char *const keys[] = {"a",	  "a!",		"a-b",	      "a/b",	    "a/b/c",	  "a/b0", "a/b/d/e",
-				    "a0",	  "b",		"\x01",	      "\xff\xff",   long_keys[0], long_keys[1],
-				    long_keys[2], long_keys[3]};
+	static char long_keys[LONG_KEYS][KEY_BYTES_MAX + 1], folder[KEY_BYTES_MAX + 1];
+	const char *keys[11 + LONG_KEYS] = {"a", "a!", "a-b", "a/b", "a/b/c", "a/b0", "a/b/d/e", "a0", "b", "\x01", "\xff\xff"};
 	const char *const below[] = {"", "a", "a/b", "a/b/c", "a-b", "nothing", "b", folder, long_keys[0], "\xff\xff"};
 	size_t count = sizeof(keys) / sizeof(*keys);
 	struct place *p = *state;
 
-	/* folders of 250 bytes: two keys of 750 bytes below one of 501, and two beside it */
-	for (int i = 0; i < 4; i++) {
+	/* folders of 250 bytes: half of the keys of 750 bytes below one of 501, the others beside it */
+	for (int i = 0; i < LONG_KEYS; i++) {
 		memset(long_keys[i], 'x', 750);
 		long_keys[i][250] = long_keys[i][501] = '/';
-		long_keys[i][499] = i < 2 ? 'x' : 'y';
+		long_keys[i][499] = i % 2 ? 'x' : 'y';
 		long_keys[i][749] = (char)('a' + i);
+		keys[11 + i] = long_keys[i];
 	}
 	memcpy(folder, long_keys[0], 501);
 	for (size_t i = 0; i < count; i++)
@@ -375,14 +376,15 @@ static void test_sync_rewritten(void **state)
 	struct pending_record gone = {.want = PENDING_ABSENT, .key = "gone"};
 	struct place *p = *state;
 	uint64_t ino = make_node(p, 5);
-	struct pending_record record = put_of("freed", ino);
+	struct pending_record record = put_of("freed", ino), refused = put_of("refused", make_node(p, 5));
 
 	wish(p, &record);
 	wish(p, &gone);
-	put(p, "refused", 5);
+	wish(p, &refused);
 	struct sync *sync = begin(p, "");
 	rewrite(p, "freed", 0);
 	rewrite(p, "gone", 0);
+	touch_node(p, refused.ino); /* its content is still that of before */
 	rewrite(p, "refused", 1);
 	assert_int_equal(look(sync).files, 3);
 	touch_node(p, ino);

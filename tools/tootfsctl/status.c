@@ -210,7 +210,8 @@ static void tell_file(const json_t *file)
 	}
 	add_bytes(&line, "", cached, "");
 	add_bytes(&line, " of ", size, "");
-	buf_printf(&line, " (%d %%)", size ? (int)(100 * (double)cached / (double)size) : 100);
+	buf_printf(&line, " (%d %%)%s", size ? (int)(100 * (double)cached / (double)size) : 100,
+		   is_on(file, "pinned") ? ", pinned" : "");
 	say("cached", &line);
 	buf_printf(&line, "%s", *words(file, "etag") ? words(file, "etag") : "-");
 	say("ETag", &line);
@@ -225,6 +226,10 @@ static void tell_folder(const json_t *folder)
 	printf("%s (folder)\n", words(folder, "key"));
 	buf_text(&line, is_on(folder, "listed") ? "yes: each of its names is known" : "not yet");
 	say("listed", &line);
+	if (is_on(folder, "pinned")) {
+		buf_text(&line, "yes: what is below stays in the cache");
+		say("pinned", &line);
+	}
 	tell_pending(json_object_get(folder, "pending"), &line);
 }
 
