@@ -350,6 +350,11 @@ uint64_t cache_pending(struct cache *cache)
 	return count;
 }
 
+bool cache_is_stuck(struct cache *cache, int64_t for_ms)
+{
+	return checkpoint_is_stuck(cache->flow.checkpoints, for_ms);
+}
+
 int cache_drain(struct cache *cache, int64_t deadline_ms,
 		void (*progress)(void *arg, uint64_t pending_count), void *arg)
 {

@@ -124,6 +124,9 @@ static const struct config_row rows[] = {
 	{{"metrics", CONFIG_TEXT, NULL, "127.0.0.1:PORT",
 	  "counters for Prometheus by HTTP at this address of the loopback interface; every user of this computer may read them"},
 	 TEXT(metrics), false},
+	{{"log", CONFIG_CHOICE, "auto", "auto|stderr|syslog|journald",
+	  "where it is logged; auto: stderr in the foreground, else syslog"},
+	 MEMBER(INT, log.place), 0, LOG_PLACE_JOURNALD, false},
 	{{"log_level", CONFIG_CHOICE, "info", "error|warn|info|debug", "what is logged"},
 	 MEMBER(INT, log.level), 0, LOG_LEVEL_DEBUG, false},
 	{{"log_format", CONFIG_CHOICE, "text", "text|json", "how it is logged"},
@@ -134,7 +137,7 @@ static const struct config_row rows[] = {
 enum { ROWS = sizeof(rows) / sizeof(rows[0]), NAME_MAX_BYTES = 32 };
 
 _Static_assert(ROWS <= 64, "config.given has a bit for each row");
-_Static_assert(sizeof(enum log_level) == sizeof(int) && sizeof(enum log_format) == sizeof(int),
+_Static_assert(sizeof(enum log_place) == sizeof(int) && sizeof(enum log_level) == sizeof(int) && sizeof(enum log_format) == sizeof(int),
 	       "STORE_INT writes enums too");
 
 /* -- the table -- */

@@ -8,19 +8,22 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 #include "cache/base/clock.h"
 #include "cache/base/log.h"
+#include "cache/base/log_journal.h"
 #include "cache/cache.h"
 #include "control.h"
 #include "life.h"
 #include "mount.h"
 #include "options.h"
+#include "service.h"
 #include "session.h"
 #include "stack.h"
 
-enum { PROGRESS_MS = 5000, LOCK_WAIT_MS = 100 * 1000 };
+enum { PROGRESS_MS = 5000, LOCK_WAIT_MS = 100 * 1000, STUCK_MS = 30 * 1000, EXTEND_MS = 15 * 1000 };
 
 struct program {
 	struct options options;
@@ -32,14 +35,33 @@ struct program {
 	struct control *control; /* NULL where it could not be made: the mount goes on without */
 	bool unwanted; /* who started us died before the mount was ready */
 	int64_t deadline_ms, told_ms;
+	struct service service;
+	struct service_watch watch;
 };
+
+static enum log_sink sink_of(const struct options *o)
+{
+	switch (o->config.log.place) {
+	case LOG_PLACE_STDERR:
+		return LOG_SINK_STDERR;
+	case LOG_PLACE_SYSLOG:
+		return LOG_SINK_SYSLOG;
+	case LOG_PLACE_JOURNALD:
+		return LOG_SINK_JOURNAL;
+	case LOG_PLACE_AUTO:
+		break;
+	}
+	if (!o->foreground)
+		return LOG_SINK_SYSLOG;
+	return log_journal_is_stderr() ? LOG_SINK_JOURNAL_STREAM : LOG_SINK_STDERR;
+}
 
 /* While somebody waits for the prompt, stderr gets only what he should know. */
 static void setup_log(const struct options *o, bool all)
 {
 	struct log_config log = o->config.log;
 
-	log.sink = o->foreground || !all ? LOG_SINK_STDERR : LOG_SINK_SYSLOG;
+	log.sink = all ? sink_of(o) : LOG_SINK_STDERR;
 	if (!all && log.level == LOG_LEVEL_INFO)
 		log.level = LOG_LEVEL_WARN;
 	log_setup(&log);
@@ -55,6 +77,31 @@ static void ready(void *arg)
 		kill(getpid(), SIGTERM);
 	log_info("mounted bucket=%s mountpoint=%s version=%s", p->options.spec,
 		 p->options.mountpoint, TOOTFS_VERSION);
+	service_tell(&p->service, "READY=1\nMAINPID=%ld", (long)getpid());
+}
+
+/* Asks for what the kernel keeps no answer of, so that it goes through it to the loop, to the index, and back. Any answer is a
+ * sign of life. */
+static bool alive(void *arg)
+{
+	struct program *p = arg;
+	struct statvfs st;
+
+	if (statvfs(p->options.mountpoint, &st))
+		log_debug("service: the mount answers error=%s", strerror(errno));
+	return !cache_is_stuck(p->cache, STUCK_MS);
+}
+
+static void tell_status(void *arg, struct buf *out)
+{
+	struct program *p = arg;
+	uint64_t left = cache_pending(p->cache);
+
+	buf_printf(out, "%s on %s; ", p->options.spec, p->options.mountpoint);
+	if (left)
+		buf_printf(out, "%llu files to send", (unsigned long long)left);
+	else
+		buf_text(out, "all is in the bucket");
 }
 
 static bool stop(void *arg, unsigned count)
@@ -70,7 +117,9 @@ static void reload(void *arg)
 	struct program *p = arg;
 
 	log_info("reload: SIGHUP");
+	service_tell(&p->service, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_ms() * 1000);
 	cache_reload(p->cache);
+	service_tell(&p->service, "READY=1");
 }
 
 /* Each open file is one of ours too. */
@@ -105,6 +154,8 @@ static int open_cache(struct program *p, struct buf *why)
 		}
 		if (!told)
 			log_info("waiting: an unmounted tootfs still sends from this cache");
+		if (!told)
+			service_status(&p->service, "waiting: an unmounted tootfs still sends from this cache");
 		told = true;
 		nanosleep(&pause, NULL);
 	}
@@ -115,6 +166,9 @@ static void progress(void *arg, uint64_t pending_count)
 	struct program *p = arg;
 	int64_t now_ms = clock_ms();
 
+	/* Once a second: a drain that goes on is a life. */
+	service_tell(&p->service, "WATCHDOG=1\nEXTEND_TIMEOUT_USEC=%d000\nSTATUS=waiting for %llu files to reach the bucket",
+		     EXTEND_MS, (unsigned long long)pending_count);
 	if (p->told_ms && now_ms - p->told_ms < PROGRESS_MS)
 		return;
 	p->told_ms = now_ms;
@@ -173,6 +227,9 @@ static int serve(struct program *p)
 		status = life_fail(&p->life, EXIT_SYSTEM, buf_string(&why));
 	} else {
 		start_control(p);
+		p->watch = (struct service_watch){alive, tell_status, p};
+		if (service_watch(&p->service, &p->watch))
+			log_error("no thread can be started that tells the service manager that this lives");
 		error = session_loop(p->session);
 		if (error)
 			log_error("the connection to the kernel broke error=%s", strerror(-error));
@@ -180,9 +237,12 @@ static int serve(struct program *p)
 			status = life_fail(&p->life, EXIT_MOUNT,
 					   "unmounted before the kernel greeted it");
 	}
+	service_tell(&p->service, "STOPPING=1");
 	session_unmount(p->session);
+	service_unwatch(&p->service);
 	if (status == 0)
 		drain(p);
+	service_tell(&p->service, "EXTEND_TIMEOUT_USEC=%d000\nSTATUS=writing the last of the index", 2 * EXTEND_MS);
 	return error && status == 0 ? EXIT_SYSTEM : status;
 }
 
@@ -273,7 +333,9 @@ int main(int argc, char **argv)
 		p.options.config.bucket.user_agent = "tootfs/" TOOTFS_VERSION;
 		setup_log(&p.options, p.options.foreground);
 		life_start(&p.life, p.options.foreground);
+		service_open(&p.service);
 		status = run(&p);
+		service_close(&p.service);
 	}
 	options_destroy(&p.options);
 	return status;

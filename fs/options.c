@@ -339,6 +339,10 @@ int options_parse(struct options *o, int argc, char **argv, struct buf *why)
 		error = take_list(o, line.lists[i], line.sloppy, why);
 	if (error == 0)
 		error = config_finish(&o->config, why);
+	if (error == 0 && o->config.log.place == LOG_PLACE_STDERR && !o->foreground) {
+		buf_text(why, "log=stderr needs -f: a daemon has no stderr");
+		error = -EINVAL;
+	}
 	return error == 0 && o->mount_options.failed ? -ENOMEM : error;
 }
 

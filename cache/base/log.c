@@ -2,13 +2,15 @@
  * never mix and logging works without memory.
  *
  *     text, stderr    2024-05-01T12:00:00.123Z warn send: put failed key=a/b.png error=...
- *     text, syslog    send: put failed key=a/b.png error=...      (syslog adds time and level)
- *     JSON, both      {"time":"2024-05-01T12:00:00.123Z","level":"warn","message":"send: put failed key=..."}
+ *     text, syslog    send: put failed key=a/b.png error=...      (syslog and the journal add time and level)
+ *     text, journal's stream   <4>send: put failed key=a/b.png error=...
+ *     JSON, all       {"time":"2024-05-01T12:00:00.123Z","level":"warn","message":"send: put failed key=..."}
  *
  * The pairs stay inside the message also in JSON: a key may hold blanks and '=', so that taking them apart
  * again would let an object's name invent fields. Escaping makes a line that is valid UTF-8 without
  * control characters; JSON then only has '"' and '\' left to escape. */
 #include "log.h"
+#include "log_journal.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -35,11 +37,15 @@ struct line {
 
 void log_setup(const struct log_config *config)
 {
-	if (config->sink == LOG_SINK_SYSLOG)
+	int sink = (int)config->sink;
+
+	if (sink == LOG_SINK_JOURNAL && !log_journal_open(LOG_JOURNAL_SOCKET))
+		sink = LOG_SINK_SYSLOG;
+	if (sink == LOG_SINK_SYSLOG || sink == LOG_SINK_JOURNAL) /* which may fail */
 		openlog("tootfs", LOG_PID | LOG_NDELAY, LOG_DAEMON);
 	atomic_store(&wanted_level, (int)config->level);
 	atomic_store(&line_format, (int)config->format);
-	atomic_store(&line_sink, (int)config->sink);
+	atomic_store(&line_sink, sink);
 }
 
 void log_set_level(enum log_level level)
@@ -126,27 +132,37 @@ static void put_time(struct line *line)
 	put_text(line, text);
 }
 
-static void put_head(struct line *line, enum log_level level, bool json, bool to_syslog)
+/* bare: who takes it knows time and level. */
+static void put_head(struct line *line, enum log_level level, bool json, int sink)
 {
+	bool bare = sink != LOG_SINK_STDERR;
+
+	if (sink == LOG_SINK_JOURNAL_STREAM) {
+		char priority[8];
+		snprintf(priority, sizeof(priority), "<%d>", level_priorities[level]);
+		put_text(line, priority);
+	}
 	if (json)
 		put_text(line, "{\"time\":\"");
-	if (json || !to_syslog)
+	if (json || !bare)
 		put_time(line);
 	if (json)
 		put_text(line, "\",\"level\":\"");
-	else if (!to_syslog)
+	else if (!bare)
 		put_text(line, " ");
-	if (json || !to_syslog)
+	if (json || !bare)
 		put_text(line, level_names[level]);
 	if (json)
 		put_text(line, "\",\"message\":\"");
-	else if (!to_syslog)
+	else if (!bare)
 		put_text(line, " ");
 }
 
-static void deliver(struct line *line, enum log_level level, bool to_syslog)
+static void deliver(struct line *line, enum log_level level, int sink)
 {
-	if (to_syslog) {
+	if (sink == LOG_SINK_JOURNAL && log_journal_send(level_priorities[level], line->bytes, line->length))
+		return;
+	if (sink == LOG_SINK_SYSLOG || sink == LOG_SINK_JOURNAL) {
 		syslog(level_priorities[level], "%.*s", (int)line->length, line->bytes);
 		return;
 	}
@@ -164,8 +180,8 @@ void log_write(enum log_level level, const char *fmt, ...)
 {
 	static const char ellipsis[] = "...";
 	const char *tail = atomic_load(&line_format) == LOG_FORMAT_JSON ? "\"}" : "";
-	bool json = *tail, to_syslog = atomic_load(&line_sink) == LOG_SINK_SYSLOG;
-	int saved_errno = errno;
+	bool json = *tail;
+	int saved_errno = errno, sink = atomic_load(&line_sink);
 	char text[LINE_BYTES_MAX + 48]; /* longer than any line: what is cut off here is never reached below */
 	struct line line;
 	va_list args;
@@ -179,12 +195,12 @@ void log_write(enum log_level level, const char *fmt, ...)
 
 	line.length = 0;
 	line.limit = LINE_BYTES_MAX - strlen(ellipsis) - strlen(tail);
-	put_head(&line, level, json, to_syslog);
+	put_head(&line, level, json, sink);
 	bool whole = put_escaped(&line, text, json);
 	line.limit = LINE_BYTES_MAX;
 	if (!whole)
 		put_text(&line, ellipsis);
 	put_text(&line, tail);
-	deliver(&line, level, to_syslog);
+	deliver(&line, level, sink);
 	errno = saved_errno;
 }

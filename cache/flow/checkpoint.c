@@ -60,6 +60,7 @@ struct checkpoints {
 		struct piece *condemned; /* the newest piece first */
 		uint64_t condemned_bytes;
 		int64_t due_ms, retry_ms; /* 0 = nothing to do, no failure */
+		int64_t began_ms;	  /* 0 = none is under way */
 		bool hurry, started, stopping, stopped;
 		uint64_t failures;
 		int error; /* of the last round */
@@ -281,6 +282,13 @@ static bool is_clean(struct checkpoints *c)
 	return clean && index_covered(c->flow->index) == index_newest(c->flow->index);
 }
 
+static void note_began(struct checkpoints *c, int64_t ms)
+{
+	lock_take(&c->lock);
+	c->locked.began_ms = ms;
+	lock_drop(&c->lock);
+}
+
 static void run_round(struct checkpoints *c)
 {
 	struct sync_list sync = {.count = 0};
@@ -293,8 +301,10 @@ static void run_round(struct checkpoints *c)
 		return;
 
 	int64_t began_ms = clock_ms();
+	note_began(c, began_ms);
 	struct piece *condemned = take_condemned(c);
 	int err = make_durable(c, &sync);
+	note_began(c, 0);
 	if (!err)
 		histogram_add(&c->rounds, (clock_ms() - began_ms) * 1000);
 	if (err)
@@ -305,6 +315,15 @@ static void run_round(struct checkpoints *c)
 	if (c->flow->sends)
 		send_kick(c->flow->sends);
 	drop_condemned(c, condemned);
+}
+
+bool checkpoint_is_stuck(struct checkpoints *c, int64_t for_ms)
+{
+	lock_take(&c->lock);
+	int64_t since_ms = c->locked.began_ms ? c->locked.began_ms : c->locked.due_ms;
+	bool stuck = since_ms && !c->locked.stopping && clock_ms() - since_ms > for_ms;
+	lock_drop(&c->lock);
+	return stuck;
 }
 
 /* When the next round is due: INT64_MAX = not at all. */

@@ -32,6 +32,8 @@ void checkpoint_kick(struct checkpoints *c);
 int checkpoint_wait(struct checkpoints *c, uint64_t txn, int64_t deadline_ms) MUST_CHECK;
 /* Also hurries the thread, without waiting (room is needed). */
 void checkpoint_hurry(struct checkpoints *c);
+/* Has one been under way, or due, for so long? One that failed and is tried again is none of that. */
+bool checkpoint_is_stuck(struct checkpoints *c, int64_t for_ms);
 struct checkpoint_stats {
 	uint64_t failures;
 	int error; /* of the last round */

@@ -97,6 +97,7 @@ static int64_t number_of(const char *name)
 	    {"attrs", c.bucket.attrs_object},
 	    {"checksum", c.bucket.checksum_sha256},
 	    {"verify", c.bucket.verify},
+	    {"log", c.log.place},
 	    {"log_level", c.log.level},
 	    {"log_format", c.log.format},
 	};
@@ -145,6 +146,7 @@ static void values(void **state)
 	    {"durability", "cache", 0},
 	    {"attrs", "object", 1},
 	    {"checksum", "sha256", 1},	{"verify", "off", 0},
+	    {"log", "journald", LOG_PLACE_JOURNALD},
 	    {"log_level", "debug", LOG_LEVEL_DEBUG},
 	    {"log_level", "error", LOG_LEVEL_ERROR},
 	    {"log_format", "json", LOG_FORMAT_JSON},

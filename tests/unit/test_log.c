@@ -45,7 +45,7 @@ void __syslog_chk(int priority, int flag, const char *fmt, ...)
 
 static void use(enum log_level level, enum log_format format, enum log_sink sink)
 {
-	const struct log_config config = {level, format, sink};
+	const struct log_config config = {level, format, sink, LOG_PLACE_AUTO};
 
 	log_setup(&config);
 }
@@ -301,6 +301,15 @@ static void *write_lines(void *arg)
 	return NULL;
 }
 
+static void test_journal_stream(void **state)
+{
+	(void)state;
+	use(LOG_LEVEL_DEBUG, LOG_FORMAT_TEXT, LOG_SINK_JOURNAL_STREAM);
+	assert_string_equal(one_line("<0>a\nb"), "<4><0>a\\x0ab");
+	use(LOG_LEVEL_DEBUG, LOG_FORMAT_JSON, LOG_SINK_JOURNAL_STREAM);
+	assert_memory_equal(one_line("x"), "<4>{\"time\":", 11);
+}
+
 static void test_threads(void **state)
 {
 	(void)state;
@@ -329,6 +338,7 @@ int main(void)
 		cmocka_unit_test(test_rubbish), cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_levels),  cmocka_unit_test(test_syslog),
 		cmocka_unit_test(test_threads), cmocka_unit_test(test_errno_is_kept),
+		cmocka_unit_test(test_journal_stream),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
