@@ -126,8 +126,10 @@ static void tell_cache(const json_t *cache, struct buf *line)
 	text_count(line, number(cache, "evicted_files"), "file evicted (", "files evicted (");
 	add_bytes(line, "", number(cache, "evicted_bytes"), ")");
 	say("cache", line);
+	if (!reads)
+		return;
 	text_count(line, reads, "read, ", "reads, ");
-	buf_printf(line, "%.1f %% of them answered from the cache", reads ? 100.0 * (double)hits / (double)reads : 100.0);
+	buf_printf(line, "%.1f %% of them answered from the cache", 100.0 * (double)hits / (double)reads);
 	say("", line);
 }
 
