@@ -208,7 +208,7 @@ static int apply(struct survey *s, const struct survey_folder *folder, const str
 	AUTO_ABORT struct txn *txn = NULL;
 	struct survey_found found = { .keys = 0 };
 	char prefix[KEY_BYTES_MAX + 2];
-	int r = txn_begin_write(flow->index, &txn);
+	int r = index_tight(flow->index) ? -ENOSPC : txn_begin_write(flow->index, &txn);
 
 	/* The same directory by another name (it is complete then, but see for yourself). */
 	if (!r)

@@ -302,7 +302,7 @@ static int add_all(struct refresh *f)
 	struct flow *flow = &f->survey->cache->flow;
 	AUTO_ABORT struct txn *txn = NULL;
 	struct node_record record;
-	int r = txn_begin_write(flow->index, &txn);
+	int r = index_tight(flow->index) ? -ENOSPC : txn_begin_write(flow->index, &txn);
 
 	if (!r)
 		r = nodes_get(txn, f->ino, &record);

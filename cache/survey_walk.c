@@ -106,7 +106,7 @@ static int apply(struct survey *s, struct survey_walk *walk, const struct list_p
 	struct flow *flow = &s->cache->flow;
 	AUTO_ABORT struct txn *txn = NULL;
 	struct survey_found found = { .keys = 0 };
-	int r = txn_begin_write(flow->index, &txn);
+	int r = index_tight(flow->index) ? -ENOSPC : txn_begin_write(flow->index, &txn);
 
 	if (!r)
 		r = survey_apply_walk(txn, s->cache->config, walk, page, &found);

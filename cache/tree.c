@@ -3,10 +3,13 @@
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 #include "cache/base/clock.h"
 #include "cache/flow/want.h"
 #include "survey.h"
 #include "tree_internal.h"
+
+enum { ROOM_WAIT_MS = 2000 };
 
 static struct timespec timespec_of(int64_t ns)
 {
@@ -106,6 +109,21 @@ static int look_up(struct cache *cache, uint64_t parent, const char *name, uint6
 	r = tree_folder(txn, parent, &folder);
 	*known = !r && (folder.flags & NODE_COMPLETE);
 	return r ? r : -ENOENT;
+}
+
+int tree_room(struct cache *cache)
+{
+	const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
+	int64_t wait_ms = cache->config->full_timeout_ms;
+	int64_t give_up_ms = clock_ms() + (wait_ms < ROOM_WAIT_MS ? wait_ms : ROOM_WAIT_MS);
+
+	while (index_tight(cache->flow.index)) {
+		if (clock_ms() >= give_up_ms)
+			return -ENOSPC;
+		space_disk_full(cache->flow.evicts);
+		nanosleep(&pause, NULL);
+	}
+	return 0;
 }
 
 int tree_lookup(struct cache *cache, uint64_t parent, const char *name, struct stat *out)

@@ -10,6 +10,8 @@
 
 /* Makes sure that every name of the directory is known; may wait for the bucket. Nothing held. */
 int tree_know(struct cache *cache, uint64_t ino) MUST_CHECK;
+/* -ENOSPC: the disk is full, and what room the index has is for those who free some. Waits a little for them. Nothing held. */
+int tree_room(struct cache *cache) MUST_CHECK;
 /* nodes_get of a directory: -ENOTDIR, -ENOENT. */
 int tree_folder(struct txn *txn, uint64_t ino, struct node_record *out) MUST_CHECK;
 /* The key of (parent, name), or -ENAMETOOLONG under this bucket's prefix. */

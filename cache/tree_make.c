@@ -83,6 +83,8 @@ static int make(struct maker *m, struct stat *out)
 	if (!r)
 		r = tree_know(m->cache, m->parent);
 	if (!r)
+		r = tree_room(m->cache);
+	if (!r)
 		r = txn_begin_write(m->cache->flow.index, &txn);
 	if (!r)
 		r = make_in_txn(m, txn, &node);
@@ -227,6 +229,8 @@ int tree_link(struct cache *cache, uint64_t ino, uint64_t parent, const char *na
 	int r = name_check(name, strlen(name));
 	if (!r)
 		r = tree_know(cache, parent);
+	if (!r)
+		r = tree_room(cache);
 	if (!r)
 		r = txn_begin_write(cache->flow.index, &txn);
 	if (!r)

@@ -389,6 +389,8 @@ int tree_rename(struct cache *cache, const struct rename *rename)
 		r = tree_know(cache, rename->from_parent);
 	if (!r)
 		r = tree_know(cache, rename->to_parent);
+	if (!r)
+		r = tree_room(cache);
 	if (r)
 		return r;
 	struct renaming *rn = calloc(1, sizeof *rn);

@@ -53,7 +53,8 @@ static int change(struct cache *cache, uint64_t ino, const char *name, const str
 int tree_xattr_set(struct cache *cache, uint64_t ino, const char *name, const struct buf *value,
 		   int set_flags)
 {
-	return change(cache, ino, name, value, set_flags);
+	int r = tree_room(cache);
+	return r ? r : change(cache, ino, name, value, set_flags);
 }
 
 int tree_xattr_remove(struct cache *cache, uint64_t ino, const char *name)

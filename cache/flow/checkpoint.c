@@ -28,6 +28,7 @@
 
 enum {
 	GROWTH_BYTES_MAX = 32 << 20,
+	GROWTH_TIGHT_BYTES_MAX = 1 << 20, /* on a full disk */
 	DELAY_MS = 700, /* from a kick to its round: with the round itself about a second */
 	RETRY_MS = 1000,
 	PIECE_BLOBS = 255,
@@ -419,7 +420,8 @@ static void hurry_locked(struct checkpoints *c)
 void checkpoint_kick(struct checkpoints *c)
 {
 	/* until the next one LMDB reuses no page: many commits in a row make the file grow */
-	bool grown = index_growth_bytes(c->flow->index) > GROWTH_BYTES_MAX;
+	uint64_t growth = index_growth_bytes(c->flow->index);
+	bool grown = growth > GROWTH_BYTES_MAX || (growth > GROWTH_TIGHT_BYTES_MAX && index_tight(c->flow->index));
 
 	lock_take(&c->lock);
 	if (grown)

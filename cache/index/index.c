@@ -413,6 +413,7 @@ static int open_all(struct index *index, const struct index_config *config, enum
 	rc = open_journal(index, why);
 	if (rc != 0 || index->read_only)
 		return rc;
+	room_keep(index);
 	rc = dbi_errno(mdb_reader_check(index->env, &dead));
 	if (rc == 0)
 		rc = checkpoint_now(index);

@@ -114,5 +114,8 @@ uint64_t index_changes(const struct index *index);
 /* By how much index.mdb grew since the last checkpoint began. None of the pages that a commit makes superfluous is
  * used again before the next checkpoint: above some tens of MiB one is due early. */
 uint64_t index_growth_bytes(const struct index *index);
+/* The disk is full, and of the room that index.mdb has ahead half is used: that is for changes which make room. Who
+ * would only add names or attributes is to be refused. Takes the writer's lock where it is so. */
+bool index_tight(struct index *index);
 
 #endif

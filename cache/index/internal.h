@@ -11,6 +11,7 @@
 #include "cache/base/lock.h"
 #include "index.h"
 #include "journal.h"
+#include "room.h"
 #include "record.h"
 #include "steady.h"
 
@@ -165,6 +166,7 @@ struct index {
 	struct txn write_txn, look_txn; /* by its holder */
 	struct journal journal;
 	struct batch batch;
+	struct room room;
 
 	struct lock idle_lock; /* leaf */
 	struct txn *idle;      /* guarded by idle_lock */

@@ -225,8 +225,10 @@ static int full_or_broken(struct index *index, int rc)
 int txn_commit_mdb(struct index *index, MDB_txn *mdb)
 {
 	int rc = full_or_broken(index, dbi_errno(mdb_txn_commit(mdb)));
-	if (rc == 0)
+	if (rc == 0) {
 		txn_note_newest(index); /* else newest stays: what was acknowledged is still to be committed */
+		room_keep(index);
+	}
 	return rc;
 }
 
