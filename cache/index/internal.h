@@ -11,8 +11,8 @@
 #include "cache/base/lock.h"
 #include "index.h"
 #include "journal.h"
-#include "room.h"
 #include "record.h"
+#include "room.h"
 #include "steady.h"
 
 /* -- tables (dbi.c) -- */
@@ -157,7 +157,6 @@ struct index {
 	void *map; /* NULL = not known */
 	size_t map_bytes;
 	int statm_fd;
-
 	_Atomic unsigned map_uses; /* map.c's */
 
 	/* who holds it writes: over a write transaction, and while a checkpoint copies the meta
@@ -167,7 +166,6 @@ struct index {
 	struct journal journal;
 	struct batch batch;
 	struct room room;
-
 	struct lock idle_lock; /* leaf */
 	struct txn *idle;      /* guarded by idle_lock */
 	unsigned idle_count;
