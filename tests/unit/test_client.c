@@ -136,11 +136,31 @@ static void test_find_nothing(void **state)
 	client_place_destroy(&place);
 }
 
+static void test_of_cache(void **state)
+{
+	AUTO_BUF struct buf why = BUF_EMPTY, out = BUF_EMPTY;
+	const struct client_request request = {"GET", "/status", NULL};
+	struct client_place place;
+
+	(void)state;
+	assert_int_equal(client_of_cache("/nonexistent", &place, &why), 0);
+	assert_string_equal(place.socket, "/nonexistent/control");
+	assert_string_equal(place.key, "");
+	assert_int_equal(place.uid, -1);
+	assert_int_equal(client_call(&place, &request, &out, &why), -ENOENT);
+	assert_non_null(strstr(buf_string(&why), "no daemon"));
+	client_place_destroy(&place);
+	assert_int_equal(client_of_cache("/", &place, &why), 0);
+	assert_int_equal(place.uid, 0);
+	client_place_destroy(&place);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_request), cmocka_unit_test(test_heads), cmocka_unit_test(test_head_too_long),
 	    cmocka_unit_test(test_keys),    cmocka_unit_test(test_texts), cmocka_unit_test(test_find_nothing),
+	    cmocka_unit_test(test_of_cache),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

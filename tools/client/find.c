@@ -11,6 +11,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/xattr.h>
 #include "cache/base/clock.h"
 #include "cache/base/key.h"
@@ -302,11 +303,16 @@ int client_find(const char *path, struct client_place *out, struct buf *why)
 	return search_end(s, thread, out, why);
 }
 
+/* Its owner is who mounted: tootfs takes no other folder. */
 int client_of_cache(const char *folder, struct client_place *out, struct buf *why)
 {
+	struct stat st;
+
 	*out = (struct client_place){.uid = -1, .key = strdup("")};
 	if (asprintf(&out->socket, "%s/control", folder) < 0)
 		out->socket = NULL;
+	if (stat(folder, &st) == 0)
+		out->uid = st.st_uid;
 	if (out->socket && out->key)
 		return 0;
 	buf_text(why, strerror(ENOMEM));
