@@ -10,7 +10,9 @@
  *
  * A commit that fails takes the batch with it, but not what was acknowledged: that is in the journal, and goes into the
  * next batch at once. It is then tried again once a second and by everybody who asks; changes go on until the
- * journal is half full, and get the error from then on. */
+ * journal is half full, and get the error from then on. A change that fails in the middle of its own commit, for which
+ * LMDB wants memory, spoils the batch, in which LMDB then refuses everything: that is replaced in the same way, before
+ * anybody looks into it. What the journal has no room for (unkept) is nowhere else, so nothing is put upon it. */
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
@@ -65,22 +67,34 @@ static int begin_locked(struct index *index)
 	return rc;
 }
 
+static void drop_locked(struct batch *b)
+{
+	if (b->mdb)
+		mdb_txn_abort(b->mdb);
+	b->mdb = NULL;
+	b->spoilt = false;
+}
+
 static int commit_locked(struct index *index) REQUIRES(&index->writer);
 static int commit_locked(struct index *index)
 {
 	struct batch *b = &index->batch;
+	if (b->spoilt)
+		drop_locked(b);
+	int begun = b->mdb ? 0 : begin_locked(index);
+	if (begun != 0 || atomic_load(&b->changes) == 0)
+		return begun;
 	MDB_txn *mdb = b->mdb;
-	if (!mdb)
-		return begin_locked(index);
-	if (atomic_load(&b->changes) == 0)
-		return 0;
 	b->mdb = NULL;
 	int rc = txn_commit_mdb(index, mdb);
+	if (b->unkept)
+		*b->unkept = rc; /* not the result of a later round, which may have begun before the change's thread runs */
+	b->unkept = NULL;
 	if (rc == 0) {
 		journal_restart(&index->journal, atomic_load(&index->newest));
 		atomic_store(&b->changes, 0);
 	}
-	int begun = begin_locked(index);
+	begun = begin_locked(index);
 	return rc == 0 ? begun : rc;
 }
 
@@ -96,7 +110,6 @@ static void settle_locked(struct index *index, int rc)
 		log_info("index: index.mdb can be written again");
 	b->error = rc;
 	b->asked = false;
-	b->unkept = false;
 	b->rounds++;
 	b->due_ms = rc != 0 ? clock_ms() + RETRY_MS : INT64_MAX;
 	wakeup_all(&b->done);
@@ -117,9 +130,7 @@ static void *run(void *arg)
 			settle_locked(index, commit_locked(index));
 	}
 	settle_locked(index, commit_locked(index));
-	if (b->mdb)
-		mdb_txn_abort(b->mdb);
-	b->mdb = NULL;
+	drop_locked(b);
 	lock_drop(&index->writer);
 	return NULL;
 }
@@ -171,7 +182,7 @@ void batch_close(struct index *index)
 int batch_flush_locked(struct index *index)
 {
 	struct batch *b = &index->batch;
-	if (!b->running || (b->mdb && atomic_load(&b->changes) == 0))
+	if (!b->running || (b->mdb && !b->spoilt && atomic_load(&b->changes) == 0))
 		return 0;
 	uint64_t rounds = b->rounds;
 	b->asked = true;

@@ -232,7 +232,9 @@ static int decide_both(struct index *index, const struct found *f, enum index_st
 	if (f->steady.clean && f->file_rc == 0 &&
 	    memcmp(f->file.metas, f->steady.metas, sizeof(f->file.metas)) == 0) {
 		*start = INDEX_CLEAN;
-		return 0;
+		/* everything is in index.mdb, and of an older boot's journal any sector may be an older one */
+		int rc = index->read_only ? 0 : journal_discard(index->folder_fd);
+		return rc == 0 ? 0 : say_error(why, rc, "journal");
 	}
 	*start = INDEX_POWER_CUT;
 	return put_back(index, f, why);

@@ -116,7 +116,9 @@ struct batch {
 	int64_t due_ms;
 	uint64_t rounds;
 	int error; /* of the last round */
-	bool running, started, asked, stopping, unkept; /* unkept: it has a change that is not in the journal */
+	bool running, started, asked, stopping;
+	bool spoilt; /* LMDB refuses everything in it */
+	int *unkept; /* it has a change that is not in the journal: where the result of its commit goes; or NULL */
 };
 
 /* -- the map (map.c) -- */

@@ -209,14 +209,15 @@ int journal_append(struct journal *j, const struct buf *change)
 	return rc;
 }
 
-/* What is there must not count, not even if all of it is. */
+/* What is there must not count, not even if all of it is: it was refused, and a kill must not bring it back. Cut off, the
+ * file has no reserved room any more; a change that finds none goes into index.mdb. */
 void journal_take_back(struct journal *j)
 {
 	j->length = j->newest;
 	j->count--;
 	memset(j->bytes + j->length, 0, HEAD_BYTES);
 	int rc = whole_write(j->fd, j->bytes + j->length, HEAD_BYTES, j->length);
-	if (rc != 0)
+	if (rc != 0 && ftruncate(j->fd, (off_t)j->length) != 0)
 		log_error("index: the journal cannot be written error=%s", strerror(-rc));
 }
 

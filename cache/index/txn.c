@@ -105,6 +105,11 @@ NO_ANALYSIS int txn_begin_look(struct index *index, struct txn **out)
 		return begin_snapshot(index, out);
 	map_used(index);
 	lock_take(&index->writer);
+	if (b->spoilt && batch_flush_locked(index) != 0 && !b->mdb) {
+		int error = b->error;
+		lock_drop(&index->writer);
+		return error;
+	}
 	if (atomic_load(&b->changes) > 0 && b->mdb) {
 		index->look_txn = (struct txn){.index = index, .mdb = b->mdb, .looks = true};
 		*out = &index->look_txn;
@@ -140,11 +145,13 @@ static void end_read(struct txn *txn)
 static int make_room_locked(struct index *index) REQUIRES(&index->writer);
 static int make_room_locked(struct index *index)
 {
-	if (!index->batch.running)
-		return 0;
-	if (index->batch.mdb && !index->batch.unkept && !journal_half_full(&index->journal))
-		return 0;
-	return batch_flush_locked(index);
+	const struct batch *b = &index->batch;
+	int rc = 0;
+	/* while it waits others make their changes */
+	while (rc == 0 && b->running &&
+	       (!b->mdb || b->spoilt || b->unkept || journal_half_full(&index->journal)))
+		rc = batch_flush_locked(index);
+	return rc;
 }
 
 /* With the lock held when it returns 0. */
@@ -245,13 +252,17 @@ static int commit_locked(struct index *index, struct txn *txn)
 	if (rc != 0) {
 		if (kept)
 			journal_take_back(&index->journal);
+		index->batch.spoilt = true;
 		return rc;
 	}
 	batch_changed_locked(index, id);
 	if (kept)
 		return 0;
-	index->batch.unkept = true;
-	return batch_flush_locked(index);
+	int unkept = -EIO;
+	index->batch.unkept = &unkept;
+	rc = batch_flush_locked(index);
+	assert(index->batch.unkept != &unkept);
+	return unkept == 0 || rc == 0 ? unkept : rc;
 }
 
 static NO_ANALYSIS int end_write(struct txn *txn, bool commit)
