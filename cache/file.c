@@ -16,6 +16,7 @@
 #include "file_internal.h"
 #include "internal.h"
 #include "tree.h"
+#include "tree_internal.h"
 
 struct file {
 	struct cache *cache;
@@ -152,7 +153,7 @@ int file_open(struct cache *cache, uint64_t ino, int flags, struct file **out)
 	lock_take(&node->lock);
 	if (!r && node->locked.gone)
 		r = -ENOENT;
-	bool truncate = !r && writable && (flags & O_TRUNC) && node->locked.size;
+	bool empties = !r && writable && (flags & O_TRUNC), truncate = empties && node->locked.size;
 	if (truncate) {
 		const struct draft_change change = {run_truncate, 0, 0, NULL};
 		r = draft_change(node, &change);
@@ -166,6 +167,8 @@ int file_open(struct cache *cache, uint64_t ino, int flags, struct file **out)
 	lock_drop(&node->lock);
 	if (r)
 		node_put(&node);
+	else if (empties && !truncate)
+		tree_touch(cache, ino); /* O_TRUNC of an empty file changes its times, and nothing else */
 	return r;
 }
 

@@ -2,9 +2,11 @@
 #include "tree.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 #include <time.h>
 #include "cache/base/clock.h"
+#include "cache/base/log.h"
 #include "cache/flow/want.h"
 #include "survey.h"
 #include "tree_internal.h"
@@ -266,4 +268,13 @@ LOCKS_UNCHECKED int tree_setattr(struct cache *cache, uint64_t ino, const struct
 		return r;
 	tree_committed(cache);
 	return tree_stat(cache, ino, out);
+}
+
+void tree_touch(struct cache *cache, uint64_t ino)
+{
+	const struct attr_change now = {.fields = ATTR_MTIME, .mtime_ns = clock_wall_ns()};
+	struct stat after;
+	int r = tree_setattr(cache, ino, &now, &after);
+	if (r)
+		log_warn("tree: times are not set ino=%" PRIu64 " error=%s", ino, strerror(-r));
 }

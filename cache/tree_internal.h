@@ -19,6 +19,8 @@ int tree_key(struct cache *cache, struct txn *txn, uint64_t parent, const char *
 	     char out[KEY_BYTES_MAX + 1]) MUST_CHECK;
 /* A name came or went: the directory's times and, for sub-directories, its nlink. */
 int tree_touch_folder(struct txn *txn, struct node_record *folder, int nlink_change) MUST_CHECK;
+/* mtime and ctime become now. An error is logged. */
+void tree_touch(struct cache *cache, uint64_t ino);
 /* After a commit. */
 void tree_committed(struct cache *cache);
 void tree_stat_of(const struct node_record *record, struct stat *out);

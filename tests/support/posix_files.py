@@ -77,6 +77,9 @@ def truncate(top):
     os.truncate(path, 0)
     equal(read(path), b"")
     fails(errno.EINVAL, os.truncate, path, -1)
+    os.utime(path, (1, 1))
+    write(path, b"")  # O_TRUNC of what is empty
+    assert os.stat(path).st_mtime > 1000000000, "the time of an empty file that was emptied"
 
 
 @case
