@@ -10,7 +10,6 @@
 #include <string.h>
 #include "cache/base/clock.h"
 #include "cache/base/log.h"
-#include "bucket_sum.h"
 #include "door.h"
 #include "headers.h"
 #include "resume.h"
@@ -199,19 +198,6 @@ int bucket_get(struct bucket *b, const struct get_request *request)
 		return r;
 	resume_init(&resume, b, request);
 	return door_run(b, BUCKET_GET, request->key, resume_attempt, &resume);
-}
-
-void bucket_sum_fits(struct bucket *b, const struct sum *said)
-{
-	if (b->impl.etags && said->kind == SUM_MD5)
-		etags_fit(b->impl.etags);
-}
-
-bool bucket_sum_differs(struct bucket *b, const struct sum *said, bool twice)
-{
-	if (!b->impl.etags || said->kind != SUM_MD5)
-		return true;
-	return twice ? etags_doubt(b->impl.etags, said) : etags_in_use(b->impl.etags);
 }
 
 struct head {

@@ -12,6 +12,13 @@
  *     do not fit, each fetched twice with the same bytes    likely than ETags that are no MD5s
  *   not known, fewer objects than that                    refused as if they were damaged
  *
+ * Of an object in parts the sizes of the first and of the last one are asked for. That those between are equal is likely, but
+ * not certain; so
+ *
+ *   not known of parts, and the same bytes came twice     used, with a line in the log: its parts may differ
+ *   one object in parts did fit                           refused
+ *   the server does not tell the sizes of parts           not asked again
+ *
  * A single PUT or a single good object decides it, so the third row is for a bucket that is only read, and for a server
  * of that odd kind. What was learned is forgotten when the process ends. */
 #include "etags.h"
@@ -24,6 +31,8 @@ void etags_init(struct etags *e, bool verify)
 	memset(e, 0, sizeof(*e));
 	lock_init(&e->lock);
 	atomic_init(&e->known, false);
+	atomic_init(&e->parts_known, false);
+	atomic_init(&e->parts_untold, false);
 	atomic_init(&e->off, !verify);
 	if (!verify || sum_has_md5())
 		return;
@@ -66,6 +75,25 @@ bool etags_doubt(struct etags *e, const struct sum *said)
 	log_warn("bucket: %u objects came twice with the same bytes, their ETags are not the MD5s of these, and no other "
 		 "ETag was: it is taken that this server's ETags are no MD5s, and downloads are not checked against them",
 		 ETAGS_DOUBTS_MAX);
+	return false;
+}
+
+bool etags_parts_in_use(const struct etags *e)
+{
+	return etags_in_use(e) && !atomic_load(&e->parts_untold);
+}
+
+bool etags_doubt_parts(struct etags *e, const struct sum *said)
+{
+	char text[SUM_TEXT];
+
+	if (!etags_in_use(e))
+		return false;
+	if (atomic_load(&e->parts_known))
+		return true;
+	sum_text(said, text);
+	log_warn("bucket: an object in parts came twice with the same bytes, and they are not what its ETag says, if its "
+		 "parts are equal; it is taken that they are not etag=%s", text);
 	return false;
 }
 

@@ -22,6 +22,8 @@ struct bucket_ops {
 	int (*probe)(void *self);
 	int (*get)(void *self, const struct get_request *request);
 	int (*head)(void *self, const char *key, struct object *out);
+	/* How large is part number of an object whose ETag this is? 0 = the server does not tell. NULL = there are no parts. */
+	int (*part_bytes)(void *self, const char *key, const char *etag, unsigned number, uint64_t *out);
 	int (*list)(void *self, const struct list_request *request, struct list_page *out);
 	int (*put)(void *self, const struct put_request *request, struct object *out);
 	int (*copy)(void *self, const struct copy_request *request, struct object *out);

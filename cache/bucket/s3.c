@@ -68,6 +68,7 @@ static const struct bucket_ops ops = {
     .probe = s3_probe,
     .get = s3_get,
     .head = s3_head,
+    .part_bytes = s3_part_bytes,
     .list = s3_list,
     .put = s3_put,
     .copy = s3_copy,

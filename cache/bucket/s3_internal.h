@@ -93,6 +93,7 @@ bool s3_fault_is_credentials(const char *code);
 int s3_probe(void *self);
 int s3_get(void *self, const struct get_request *request);
 int s3_head(void *self, const char *key, struct object *out);
+int s3_part_bytes(void *self, const char *key, const char *etag, unsigned number, uint64_t *out);
 int s3_list(void *self, const struct list_request *request, struct list_page *out);
 int s3_put(void *self, const struct put_request *request, struct object *out);
 int s3_copy(void *self, const struct copy_request *request, struct object *out);

@@ -55,10 +55,17 @@ static void read_object(const struct exchange *x, struct object *out)
 }
 
 /* The ETag of what is encrypted with KMS or a customer's key is no MD5, and the answer says that it is. */
+static bool etag_tells(const struct s3 *s, const struct exchange *x)
+{
+	const char *sse = exchange_header(x, "x-amz-server-side-encryption");
+
+	return etags_in_use(&s->etags) && (!sse || strcmp(sse, "AES256") == 0) &&
+	       !exchange_header(x, "x-amz-server-side-encryption-customer-algorithm");
+}
+
 void s3_read_sum(const struct s3 *s, const struct exchange *x, bool whole, struct sum *out)
 {
 	const char *sha256 = exchange_header(x, "x-amz-checksum-sha256"), *etag = exchange_header(x, "etag");
-	const char *sse = exchange_header(x, "x-amz-server-side-encryption");
 	char plain[ETAG_BYTES] = "";
 
 	memset(out, 0, sizeof(*out));
@@ -66,8 +73,7 @@ void s3_read_sum(const struct s3 *s, const struct exchange *x, bool whole, struc
 		return;
 	if (whole && sha256)
 		sum_of_sha256(out, sha256);
-	if (out->kind != SUM_NONE || !etags_in_use(&s->etags) || (sse && strcmp(sse, "AES256") != 0) ||
-	    exchange_header(x, "x-amz-server-side-encryption-customer-algorithm"))
+	if (out->kind != SUM_NONE || !etag_tells(s, x))
 		return;
 	if (etag)
 		s3_text_etag(plain, etag);
@@ -294,6 +300,8 @@ static int on_begin(void *arg, struct exchange *x)
 		return error;
 	/* That of a range may be a part's. */
 	s3_read_sum(r->s, x, r->left == r->object.size_bytes, &r->object.sum);
+	if (r->object.sum.kind == SUM_NONE && r->s->verify && etags_parts_in_use(&r->s->etags) && etag_tells(r->s, x))
+		sum_of_parts_etag(&r->object.sum, r->object.etag);
 	x->deadline_ms = s3_request_deadline(r->s, r->skip + r->left);
 	r->begun = true;
 	error = r->request->sink->begin(r->request->sink, &r->object);
@@ -404,4 +412,39 @@ int s3_head(void *self, const char *key, struct object *out)
 	}
 	s3_request_destroy(&q);
 	return denied_read(s, r);
+}
+
+/* Servers that do not know partNumber answer for the whole object, or refuse. */
+int s3_part_bytes(void *self, const char *key, const char *etag, unsigned number, uint64_t *out)
+{
+	struct s3 *s = self;
+	struct s3_request q;
+	struct object object;
+	struct sum of, said;
+	uint64_t parts;
+
+	*out = 0;
+	s3_request_init(&q, s, "HEAD", key);
+	AUTO_BUF struct buf text = BUF_EMPTY;
+	buf_printf(&text, "%u", number);
+	s3_request_query(&q, "partNumber", text.failed ? "" : buf_string(&text));
+	int r = s3_request_run(&q);
+	if (r == 0) {
+		const char *count = exchange_header(&q.x, "x-amz-mp-parts-count");
+
+		read_object(&q.x, &object);
+		sum_of_parts_etag(&said, object.etag); /* some tell the part's own, which says nothing */
+		sum_of_parts_etag(&of, etag);
+		bool other = said.kind != SUM_NONE && strcmp(object.etag, etag) != 0;
+		if (count && (s3_text_number(count, &parts) || parts != of.parts))
+			other = true;
+		if (!etag_tells(s, &q.x) || other)
+			r = fault_set(-ESTALE, false, "the parts of the object are not those of the ETag expected");
+		else if (read_length(&q.x, out))
+			*out = 0;
+	} else if (r == -EINVAL) { /* 405, 501, …: it does not know them */
+		r = 0;
+	}
+	s3_request_destroy(&q);
+	return r;
 }

@@ -12,8 +12,11 @@
  *                                                           and the node is a suspect: from then on it is fetched and proved
  *                                                           like a small one, whatever its size
  *
- * No sum, no check: ETags of multipart uploads (their parts' sizes are not known), of KMS or customer's encryption, of
- * folders, verify=off, a server whose ETags turned out to be no MD5s (etags.h), FIPS mode. And large objects of
+ * The sum of an object that was uploaded in parts needs the sizes of these, which are asked for when its bytes are here.
+ * When that fails, what nobody has read (held) waits for an answer as for any other; what was read in ranges is unchecked.
+ *
+ * No sum, no check: ETags of multipart uploads where the server does not tell the parts' sizes (or where they are not equal), of
+ * KMS or customer's encryption, of folders, verify=off, a server whose ETags turned out to be no MD5s (etags.h), FIPS mode. And large objects of
  * which nobody reads all.
  *
  * Suspects are a small ring in memory: who is pushed out, or forgotten at the end of the process, is a large object
@@ -69,15 +72,31 @@ static struct sum said_of(const struct fill_task *task)
 	return said;
 }
 
+static int ask_parts(const struct fill_task *task, struct sum *said)
+{
+	struct object object = {.size_bytes = task->end};
+	char key[KEY_BYTES_MAX + 1];
+
+	int error = fill_record_key(task, key);
+	if (error)
+		return error;
+	memcpy(object.etag, task->etag, sizeof(object.etag));
+	error = bucket_sum_parts(task->fill->fills->flow->bucket, key, &object, said);
+	return error == -ECANCELED || task->held ? error : 0;
+}
+
 /* 0 = right, or there is nothing to compare with; -EBADMSG = wrong; else it could not be read, or the fills stop. */
-static int compare(const struct fill_task *task, const struct sum *said, struct sum *got)
+static int compare(const struct fill_task *task, struct sum *said, struct sum *got)
 {
 	struct fills *f = task->fill->fills;
+	int error = 0;
 
 	got->kind = SUM_NONE;
-	if (said->kind == SUM_NONE)
-		return 0;
-	int error = sum_file(task->open->fd, task->end, said->kind, &f->stopping, got);
+	if (said->kind == SUM_MD5_PARTS && !said->part_bytes)
+		error = ask_parts(task, said);
+	if (error || said->kind == SUM_NONE)
+		return error;
+	error = sum_file_as(task->open->fd, task->end, said, &f->stopping, got);
 	if (error)
 		return error == -ENOTSUP ? 0 : error;
 	if (!sum_same(said, got))
@@ -102,15 +121,14 @@ static void complain(const struct fill_task *task, const char *key, const struct
 	sum_text(got, is);
 	log_error("fill: wrong bytes came for an object, %s ino=%llu key=%s %s=%s expected=%s; if all objects of this "
 		  "server seem wrong, its ETags are no MD5s: mount with verify=off", words[then],
-		  (unsigned long long)node_ino(task->fill->node), key, said->kind == SUM_MD5 ? "md5" : "sha256", is,
+		  (unsigned long long)node_ino(task->fill->node), key, said->kind == SUM_SHA256 ? "sha256" : "md5", is,
 		  should);
 }
 
 int fill_check_arrived(struct fill_task *task, const char *key, unsigned *tries)
 {
 	struct fills *f = task->fill->fills;
-	const struct sum said = said_of(task);
-	struct sum got, before = task->wrong;
+	struct sum said = said_of(task), got, before = task->wrong;
 
 	int error = compare(task, &said, &got);
 	if (error != -EBADMSG) {
@@ -150,9 +168,8 @@ void fill_check_begin_locked(struct fill *fill, struct node *node, struct fill_t
 
 int fill_check_run(struct fill_task *task)
 {
-	const struct sum said = said_of(task);
+	struct sum said = said_of(task), got;
 	char key[KEY_BYTES_MAX + 1];
-	struct sum got;
 
 	int error = compare(task, &said, &got);
 	if (error == -EBADMSG && !bucket_sum_differs(task->fill->fills->flow->bucket, &said, false))

@@ -55,9 +55,29 @@ static void learning(void **state)
 	}
 }
 
+static void parts(void **state)
+{
+	const struct sum said = {.kind = SUM_MD5_PARTS, .parts = 2};
+	struct etags e;
+
+	(void)state;
+	etags_init(&e, true);
+	etags_fit(&e); /* says nothing of parts */
+	assert_true(etags_parts_in_use(&e));
+	assert_false(etags_doubt_parts(&e, &said)); /* its parts may differ */
+	atomic_store(&e.parts_known, true);
+	assert_true(etags_doubt_parts(&e, &said));
+	atomic_store(&e.parts_untold, true);
+	assert_false(etags_parts_in_use(&e));
+	assert_true(etags_in_use(&e));
+	etags_refuted(&e, "a/key");
+	assert_false(etags_doubt_parts(&e, &said));
+	etags_destroy(&e);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(learning)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(learning), cmocka_unit_test(parts)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

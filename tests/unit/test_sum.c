@@ -101,6 +101,58 @@ static void files(void **state)
 	close(fd);
 }
 
+/* Of ten bytes "abcdefghij" in parts of four, as any other program comes to it. */
+static void parts(void **state)
+{
+	static const struct {
+		const char *etag;
+		unsigned parts;
+	} cases[] = {
+		{"d41d8cd98f00b204e9800998ecf8427e-2", 2},
+		{"d41d8cd98f00b204e9800998ecf8427e-10000", 10000},
+		{"d41d8cd98f00b204e9800998ecf8427e-10001", 0},
+		{"d41d8cd98f00b204e9800998ecf8427e-99999999999999999999", 0},
+		{"d41d8cd98f00b204e9800998ecf8427e-0", 0},
+		{"d41d8cd98f00b204e9800998ecf8427e-02", 0},
+		{"d41d8cd98f00b204e9800998ecf8427e-", 0},
+		{"d41d8cd98f00b204e9800998ecf8427e-2a", 0},
+		{"d41d8cd98f00b204e9800998ecf8427e-2-2", 0},
+		{"d41d8cd98f00b204e9800998ecf8427x-2", 0},
+		{"d41d8cd98f00b204e9800998ecf8427-2", 0},
+		{"d41d8cd98f00b204e9800998ecf8427e", 0},
+		{"-2", 0},
+		{"", 0},
+	};
+	char path[] = "/tmp/tootfs-sum-XXXXXX", text[SUM_TEXT];
+	struct sum said, got;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		sum_of_parts_etag(&said, cases[i].etag);
+		assert_int_equal(said.kind, cases[i].parts ? SUM_MD5_PARTS : SUM_NONE);
+		assert_int_equal(said.parts, cases[i].parts);
+	}
+	int fd = mkstemp(path);
+	assert_true(fd >= 0 && write(fd, "abcdefghij", 10) == 10);
+	unlink(path);
+	sum_of_parts_etag(&said, "446feba4c1b5cc7ad93bf4d44a0e36ac-3");
+	assert_int_equal(sum_file_as(fd, 10, &said, NULL, &got), -ENOTSUP); /* in parts of what size? */
+	assert_false(sum_set_part_bytes(&said, 10, 0));
+	assert_false(sum_set_part_bytes(&said, 10, 3));
+	assert_false(sum_set_part_bytes(&said, 10, 5));
+	assert_false(sum_set_part_bytes(&said, 0, 4));
+	assert_true(sum_set_part_bytes(&said, 10, 4));
+	assert_int_equal(sum_file_as(fd, 10, &said, NULL, &got), 0);
+	assert_true(sum_same(&said, &got));
+	sum_text(&got, text);
+	assert_string_equal(text, "446feba4c1b5cc7ad93bf4d44a0e36ac-3");
+	assert_true(pwrite(fd, "x", 1, 9) == 1);
+	assert_int_equal(sum_file_as(fd, 10, &said, NULL, &got), 0);
+	assert_false(sum_same(&said, &got));
+	assert_int_equal(sum_file_as(fd, 11, &said, NULL, &got), -EIO);
+	close(fd);
+}
+
 static void no_md5_in_fips_mode(void **state)
 {
 	struct sum got;
@@ -120,6 +172,7 @@ int main(void)
 		cmocka_unit_test(etags),
 		cmocka_unit_test(checksums),
 		cmocka_unit_test(files),
+		cmocka_unit_test(parts),
 		cmocka_unit_test(no_md5_in_fips_mode),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
