@@ -134,7 +134,8 @@ static int move_away(int folder, const char *from, int lost, const char *to)
 	struct stat st;
 	if (fstatat(folder, from, &st, AT_SYMLINK_NOFOLLOW) != 0)
 		return errno == ENOENT ? 0 : -errno;
-	if (renameat(folder, from, lost, to) != 0)
+	/* rename(2) does nothing where both are names of one file, which is what a power cut may have left */
+	if (renameat(folder, from, lost, to) != 0 || (unlinkat(folder, from, 0) != 0 && errno != ENOENT))
 		return -errno;
 	log_error("rescue: the damaged file is kept, it does not count for cache_size file=lost+found/%s bytes=%lld",
 		  to, (long long)st.st_size);

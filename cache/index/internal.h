@@ -1,5 +1,4 @@
-/* The inside of struct index and struct txn, and the tables below every module. For cache/index/
- * only. */
+/* The inside of struct index and struct txn, and the tables below every module. For cache/index/ only. */
 #ifndef TOOTFS_INDEX_INTERNAL_H
 #define TOOTFS_INDEX_INTERNAL_H
 
@@ -116,8 +115,7 @@ struct batch {
 	int64_t due_ms;
 	uint64_t rounds;
 	int error; /* of the last round */
-	bool running, started, asked, stopping;
-	bool spoilt; /* LMDB refuses everything in it */
+	bool running, started, asked, stopping, spoilt; /* spoilt: LMDB refuses everything in it */
 	int *unkept; /* it has a change that is not in the journal: where the result of its commit goes; or NULL */
 };
 

@@ -53,6 +53,28 @@ static mode_t mode_of(int flags, va_list args)
 	return flags & (O_CREAT | O_TMPFILE) ? va_arg(args, mode_t) : 0;
 }
 
+static int do_fcntl(int fd, int command, va_list args)
+{
+	long arg = va_arg(args, long);
+	int r = (int)syscall(SYS_fcntl, fd, command, arg);
+	uint32_t node = record_node(fd);
+	if (r >= 0 && node != NODE_ALL && (command == F_DUPFD || command == F_DUPFD_CLOEXEC))
+		record_opened(r, node, record_is_dsync(fd));
+	return r;
+}
+
+#define FCNTL(name)                                                                                \
+	int name(int fd, int command, ...)                                                         \
+	{                                                                                          \
+		va_list args;                                                                      \
+		va_start(args, command);                                                           \
+		int r = do_fcntl(fd, command, args);                                               \
+		va_end(args);                                                                      \
+		return r;                                                                          \
+	}
+FCNTL(fcntl)
+FCNTL(fcntl64)
+
 #define OPEN(name)                                                                                 \
 	int name(const char *path, int flags, ...)                                                 \
 	{                                                                                          \
@@ -290,9 +312,30 @@ int renameat2(int from_at, const char *from, int to_at, const char *to, unsigned
 	int error = errno;
 	if (r == 0) {
 		if (!record_find(from_at, from, &from_dir, &from_name) ||
-		    !record_find(to_at, to, &to_dir, &to_name) || from_dir != to_dir)
-			broken("a rename between folders");
-		record_renamed(from_dir, from_name, to_name, flags & RENAME_EXCHANGE);
+		    !record_find(to_at, to, &to_dir, &to_name))
+			broken("a rename to or from elsewhere");
+		if (from_dir == to_dir)
+			record_renamed(from_dir, from_name, to_name, flags & RENAME_EXCHANGE);
+		else
+			record_moved(from_dir, from_name, to_dir, to_name);
+	}
+	record_leave();
+	errno = error;
+	return r;
+}
+
+int linkat(int from_at, const char *from, int to_at, const char *to, int flags)
+{
+	uint32_t from_dir, to_dir;
+	const char *from_name, *to_name;
+	if (!record_tracks(from_at, from) || !record_enter())
+		return (int)syscall(SYS_linkat, from_at, from, to_at, to, flags);
+	int r = (int)syscall(SYS_linkat, from_at, from, to_at, to, flags);
+	int error = errno;
+	if (r == 0) {
+		if (!record_find(from_at, from, &from_dir, &from_name) || !record_find(to_at, to, &to_dir, &to_name))
+			broken("a link to or from elsewhere");
+		record_linked(to_dir, to_name, record_lookup(from_dir, from_name));
 	}
 	record_leave();
 	errno = error;
@@ -311,11 +354,33 @@ int rename(const char *from, const char *to)
 
 /* -- syncs: of what is not recorded, none is needed -- */
 
+/* What libc's streams have written is first seen here. */
+static void note_stream(int fd, uint32_t node)
+{
+	char path[40], bytes[4096];
+	uint64_t at = 0;
+	ssize_t n;
+	if (!record_is_stream(node) || !record_enter())
+		return;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	int in = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+	while ((n = read(in, bytes, sizeof(bytes))) > 0) {
+		record_written(node, at, bytes, (size_t)n);
+		at += (uint64_t)n;
+	}
+	if (in < 0 || n < 0)
+		broken("%s: %s", path, strerror(errno));
+	syscall(SYS_close, in);
+	record_leave();
+}
+
 static int do_fsync(int fd)
 {
 	uint32_t node = record_node(fd);
-	if (node != NODE_ALL)
-		record_sync(node);
+	if (node == NODE_ALL)
+		return 0;
+	note_stream(fd, node);
+	record_sync(node);
 	return 0;
 }
 

@@ -243,6 +243,8 @@ struct image {
 	struct file out;
 	enum style file_style;
 	size_t cut, torn;
+	char **paths;	/* of nodes that are made: a second name is a link */
+	size_t paths_count;
 	uint32_t *cuts; /* by sector: how many of the pending events have happened to it */
 };
 
@@ -358,9 +360,30 @@ static void make_garbage(struct image *im)
 		im->out.base[i] = (uint8_t)draw(&im->random);
 }
 
+static bool make_link(struct image *im, uint32_t node, const char *path)
+{
+	if (node >= im->paths_count) {
+		size_t count = (size_t)node * 2 + 64;
+		im->paths = reallocarray(im->paths, count, sizeof(*im->paths));
+		if (!im->paths)
+			broken("no memory");
+		memset(im->paths + im->paths_count, 0, (count - im->paths_count) * sizeof(*im->paths));
+		im->paths_count = count;
+	}
+	if (!im->paths[node]) {
+		im->paths[node] = strdup(path);
+		return false;
+	}
+	if (linkat(AT_FDCWD, im->paths[node], AT_FDCWD, path, 0))
+		broken("%s: %s", path, strerror(errno));
+	return true;
+}
+
 static void make_file(struct image *im, uint32_t node, const char *path)
 {
 	static const struct file empty;
+	if (make_link(im, node, path))
+		return;
 	im->file = node < im->disk->files_count ? &im->disk->files[node] : &empty;
 	make_bytes(im);
 	if (im->style != NEW && strstr(path, "mdb-lock") && draw_below(&im->random, 2))
@@ -462,6 +485,9 @@ uint64_t disk_image(const struct disk *d, enum cut cut, uint64_t seed, const cha
 		hash_more(&im, s->whole.etag, strlen(s->whole.etag));
 	}
 	entries_destroy(&im.names);
+	for (size_t i = 0; i < im.paths_count; i++)
+		free(im.paths[i]);
+	free(im.paths);
 	free(im.out.base);
 	free(im.cuts);
 	return im.hash;

@@ -2,6 +2,7 @@
  * cut may leave it, with the bucket as it was, and recovered by the real code after a pretended reboot.
  *
  *     crash [--seed N] [--images N] [--steps N] [--break HOW | --lie PLACE] [--keep FILE]
+ *     crash --rescues N [--stride N] [--seed N] [--lie PLACE]
  *     crash --replay FILE [--image N]
  *
  * Images are made from a log, their number and the seed alone, so that one that fails can be made again from its
@@ -26,16 +27,17 @@
 #include "disk.h"
 #include "images.h"
 #include "record.h"
+#include "rescues.h"
 #include "seams.h"
 #include "work.h"
 
 static struct options {
 	uint64_t seed;
-	unsigned images, steps, lies;
+	unsigned images, steps, lies, rescues, stride;
 	bool verbose;
 	const char *keep, *replay;
 	long image; /* of --replay; -1 = all */
-} options = {.seed = 1, .images = 250, .steps = 300, .image = -1};
+} options = {.seed = 1, .images = 250, .steps = 300, .stride = 1, .image = -1};
 
 static const struct {
 	const char *name;
@@ -53,12 +55,15 @@ static const struct {
 	{"blobs", PLACE_BLOBS | PLACE_ALL},
 	{"blob-folders", PLACE_BLOB_DIRS | PLACE_ALL},
 	{"blob", PLACE_BLOB | PLACE_ALL},
+	{"lists", PLACE_LIST},
+	{"all", PLACE_ALL},
 };
 
 static void usage(void)
 {
 	fputs("usage: crash [--seed N] [--images N] [--steps N] [--break no-pin|late-blobs|eager-sender]\n"
 	      "             [--lie folder|index|steady|blobs|blob-folders|blob] [--keep FILE]\n"
+	      "       crash --rescues N [--stride N] [--seed N] [--lie all|folder|lists]\n"
 	      "       crash --replay FILE [--image N] [--verbose]\n",
 	      stderr);
 	exit(2);
@@ -88,6 +93,7 @@ static void parse(int argc, char **argv)
 		{"seed", 1, NULL, 's'},	 {"images", 1, NULL, 'i'}, {"steps", 1, NULL, 'n'}, {"break", 1, NULL, 'b'},
 		{"lie", 1, NULL, 'l'},	 {"keep", 1, NULL, 'k'},   {"replay", 1, NULL, 'r'}, {"image", 1, NULL, 'o'},
 		{"verbose", 0, NULL, 'v'},
+		{"rescues", 1, NULL, 'R'}, {"stride", 1, NULL, 'S'},
 		{NULL, 0, NULL, 0},
 	};
 	int option;
@@ -101,11 +107,13 @@ static void parse(int argc, char **argv)
 		case 'k': options.keep = optarg; break;
 		case 'r': options.replay = optarg; break;
 		case 'o': options.image = strtol(optarg, NULL, 0); break;
+		case 'R': options.rescues = (unsigned)strtoul(optarg, NULL, 0); break;
+		case 'S': options.stride = (unsigned)strtoul(optarg, NULL, 0); break;
 		case 'v': options.verbose = true; break;
 		default: usage();
 		}
 	}
-	if (optind != argc || !options.images)
+	if (optind != argc || !options.images || !options.stride)
 		usage();
 }
 
@@ -210,7 +218,7 @@ static void record(struct work *work)
 	char folder[128];
 	snprintf(folder, sizeof(folder), "%s/recorded", scratch);
 	images_clear(folder);
-	work_run(work, folder, options.seed, options.steps, options.lies);
+	work_run(work, folder, options.seed, options.steps, options.rescues ? 0 : options.lies);
 	printf("crash: seed %llu: %zu + %zu steps, %zu events; %llu checkpoints, %llu puts, %llu uploads, %llu copies, "
 	       "%llu removes, %llu reads, %llu evicted\n",
 	       (unsigned long long)options.seed, work->stories[0].count, work->stories[1].count, work->log.count,
@@ -236,6 +244,22 @@ static double now(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+static int rescue(const struct work *work, double start)
+{
+	struct rescues r = {.log = &work->log, .begin = work->begin, .stories = work->stories, .seed = options.seed,
+			    .folder = scratch, .count = options.rescues, .stride = options.stride,
+			    .lies = options.lies, .enough = options.lies ? 1 : 10};
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	if (!options.verbose)
+		dup2(null, 2); /* each rescue says at length what it has kept */
+	rescues_run(&r);
+	printf("crash: seed %llu: %u rescues, cut %u times, %u with something to keep, %u wrong; %.1f s\n",
+	       (unsigned long long)options.seed, options.rescues, r.done, r.rescued, r.wrong, now() - start);
+	if (options.lies)
+		puts(r.wrong ? "crash: the damage was found" : "crash: the damage was NOT found");
+	return !r.wrong == !options.lies ? 0 : 1;
+}
+
 int main(int argc, char **argv)
 {
 	static struct work work;
@@ -252,6 +276,8 @@ int main(int argc, char **argv)
 		record(&work);
 	if (options.keep)
 		save(&work, options.keep);
+	if (options.rescues)
+		return rescue(&work, start);
 	images.log = &work.log;
 	images.begin = work.begin;
 	images.stories = work.stories;

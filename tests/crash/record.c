@@ -30,7 +30,7 @@ static struct {
 	_Atomic uint64_t random;
 	_Atomic uint32_t fds[FDS_MAX]; /* node + 1 */
 	_Atomic bool dsync[FDS_MAX];
-	uint8_t places[NODES_MAX];
+	uint16_t places[NODES_MAX];
 	bool is_dir[NODES_MAX];
 } rec = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -57,7 +57,7 @@ void record_nap(unsigned us_max)
 
 /* -- nodes and names -- */
 
-static uint8_t place_of(uint32_t dir, const char *name, bool is_dir)
+static uint16_t place_of(uint32_t dir, const char *name, bool is_dir)
 {
 	if (rec.places[dir] & (PLACE_BLOBS | PLACE_BLOB_DIRS))
 		return is_dir ? PLACE_BLOB_DIRS : PLACE_BLOB;
@@ -65,6 +65,8 @@ static uint8_t place_of(uint32_t dir, const char *name, bool is_dir)
 		return PLACE_BLOBS;
 	if (!strcmp(name, "index.mdb") || !strcmp(name, "index.new"))
 		return PLACE_INDEX;
+	if (!strncmp(name, "rescued", 7))
+		return PLACE_LIST;
 	return !strncmp(name, "steady", 6) ? PLACE_STEADY : PLACE_OTHER;
 }
 
@@ -175,6 +177,31 @@ void record_renamed(uint32_t dir, const char *from, const char *to, bool exchang
 		entries_set(&rec.names, dir, from, event->node2, false);
 	else
 		entries_remove(&rec.names, dir, from);
+}
+
+bool record_is_stream(uint32_t node)
+{
+	return rec.places[node] & PLACE_LIST;
+}
+
+void record_linked(uint32_t dir, const char *name, uint32_t node)
+{
+	entries_set(&rec.names, dir, name, node, false);
+	struct event *event = log_add(rec.log, EVENT_MAKE);
+	event->dir = dir;
+	event->node = node;
+	event->flag = false;
+	event->text = log_text(rec.log, name);
+}
+
+/* Two changes, of two folders: in an image, either may have happened. */
+void record_moved(uint32_t from_dir, const char *from, uint32_t to_dir, const char *to)
+{
+	const struct entry *entry = entries_find(&rec.names, from_dir, from);
+	if (!entry || entry->is_dir)
+		broken("a rename that the recorder does not know: %s", from);
+	record_linked(to_dir, to, entry->node);
+	record_unlinked(from_dir, from);
 }
 
 void record_written(uint32_t node, uint64_t offset, const void *bytes, size_t length)

@@ -17,7 +17,8 @@ enum place {
 	PLACE_BLOB_DIRS = 16,
 	PLACE_BLOB = 32,
 	PLACE_ALL = 64,       /* syncfs */
-	PLACE_OTHER = 128,
+	PLACE_LIST = 128,     /* what a rescue has done and what is left of it */
+	PLACE_OTHER = 256,
 };
 
 /* What is in the folder is taken for durable. lies: places whose syncs do nothing. */
@@ -42,6 +43,9 @@ bool record_is_dsync(int fd); /* what is written through it is durable at once *
 uint32_t record_made(uint32_t dir, const char *name, bool is_dir);
 void record_unlinked(uint32_t dir, const char *name);
 void record_renamed(uint32_t dir, const char *from, const char *to, bool exchange);
+void record_moved(uint32_t from_dir, const char *from, uint32_t to_dir, const char *to); /* to another folder */
+void record_linked(uint32_t dir, const char *name, uint32_t node);
+bool record_is_stream(uint32_t node); /* written by a FILE, which the recorder cannot see */
 void record_written(uint32_t node, uint64_t offset, const void *bytes, size_t length);
 void record_sized(uint32_t node, uint64_t length);
 void record_synced(uint32_t node);

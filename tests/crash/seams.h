@@ -3,6 +3,7 @@
 #ifndef TOOTFS_CRASH_SEAMS_H
 #define TOOTFS_CRASH_SEAMS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum breakage {
@@ -14,6 +15,7 @@ enum breakage {
 
 extern enum breakage seam_breakage;
 extern const char *seam_boot_id;
+extern bool seam_rescues; /* a damaged index is rescued; else the cache does not open */
 #define SEAM_BOOT_RECORDED "the boot that is recorded"
 
 /* The first and the last transaction that this thread has committed since it set them to 0. */
