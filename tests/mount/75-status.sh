@@ -7,7 +7,7 @@ TEST_SECONDS=240
 requires getfattr setfattr curl
 CTL=$(dirname "$TOOTFS")/tootfsctl
 [ -x "$CTL" ] || skip "there is no $CTL"
-ctl() { timeout $((60 * PATIENCE)) "$CTL" "$@"; }
+ctl() { timeout -k 10 $((60 * PATIENCE)) "$CTL" "$@"; }
 member() { # JSON-PATH…: of the mount's status, a line each
 	ctl status --json "${ABOUT:-$MNT}" | python3 -c '
 import functools, json, sys

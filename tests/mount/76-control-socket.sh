@@ -7,7 +7,7 @@ TEST_SECONDS=240
 requires curl getfattr
 CTL=$(dirname "$TOOTFS")/tootfsctl
 [ -x "$CTL" ] || skip "there is no $CTL"
-ctl() { timeout $((60 * PATIENCE)) "$CTL" "$@"; }
+ctl() { timeout -k 10 $((60 * PATIENCE)) "$CTL" "$@"; }
 rude() { timeout $((150 * PATIENCE)) python3 "$SUPPORT/rude.py" "$SOCKET" "$@"; }
 ask() { curl -s -m $((30 * PATIENCE)) --unix-socket "$SOCKET" "$@"; }
 answers() { expect_eq "$(ask -o /dev/null -w '%{http_code}' http://x/status)" 200 "status after: $*"; }
@@ -94,10 +94,10 @@ expect_le $((SECONDS - started)) $((28 * PATIENCE)) "seconds for a status beside
 exec 9>&-
 wait $CROWD || :
 
-# a daemon that does not answer: the client ends
+# a daemon that does not answer: the client ends (but a search for leaks would wait for its thread that hangs)
 kill -STOP "${DAEMON[$MNT]}"
 started=$SECONDS
-status_of ctl status "$MNT"
+ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0 status_of ctl status "$MNT"
 kill -CONT "${DAEMON[$MNT]}"
 expect_eq "$STATUS" 3 "status with a daemon that was stopped"
 expect_text "$SAID" 'does not answer'
