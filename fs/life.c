@@ -85,7 +85,6 @@ void life_start(struct life *life, bool foreground)
 	/* What the caller left open by mistake must not stay open for months. */
 	life->parent_fd = fds[1] == 3 ? 3 : dup3(fds[1], 3, O_CLOEXEC);
 	close_range(4, ~0U, 0);
-	setsid();
 	if (chdir("/"))
 		log_debug("life: no / to go to");
 }
@@ -109,6 +108,8 @@ bool life_ready(struct life *life)
 
 	if (life->parent_fd < 0)
 		return true;
+	/* Not before it is mounted: for an automount the kernel lets only the group of who mounts past the folder. */
+	setsid();
 	null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	for (int fd = 0; fd <= 2 && null_fd >= 0; fd++)
 		dup2(null_fd, fd);
