@@ -6,7 +6,7 @@ BUILD_PACKAGES=(gcc libc6-dev make cmake pkg-config libfuse3-dev liblmdb-dev lib
 # shellcheck disable=SC2034
 TEST_PACKAGES=("${BUILD_PACKAGES[@]}" libcmocka-dev clang libclang-rt-dev ceph-mon ceph-osd radosgw ceph-common
 	swift-proxy swift-account swift-container swift-object memcached nginx-light curl rsync attr acl faketime procps
-	psmisc e2fsprogs mount util-linux git)
+	psmisc e2fsprogs mount util-linux git docker.io busybox-static)
 
 missing_packages() {
 	local package
