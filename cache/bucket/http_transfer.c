@@ -23,6 +23,7 @@ enum {
 	SEND_BYTES = 128 << 10,
 	CONNECTION_AGE_S = 60, /* idle longer than this: rather a new one than a dead one */
 	KEEPALIVE_S = 30,
+	NAME_AGE_S = 5, /* S3 changes its addresses that often, and one that is dead is not kept for long */
 };
 
 int transfer_fail(struct transfer *t, int error, const char *text)
@@ -243,6 +244,7 @@ static void set_connection(const struct transfer_config *config, struct transfer
 	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L);
 	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)t->x->connect_timeout_ms);
+	curl_easy_setopt(e, CURLOPT_DNS_CACHE_TIMEOUT, (long)NAME_AGE_S);
 	curl_easy_setopt(e, CURLOPT_TCP_NODELAY, 1L);
 	curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
 	curl_easy_setopt(e, CURLOPT_TCP_KEEPIDLE, (long)KEEPALIVE_S);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A reverse proxy that makes an S3 server misbehave, and keeps a log of what was asked of it.
 
-    faultproxy.py UPSTREAM_PORT --rules FILE --log FILE [--port N] [--port-file FILE] [--seed N] [--tls PEM]
+    faultproxy.py UPSTREAM_PORT --rules FILE --log FILE [--address IP] [--port N] [--port-file FILE] [--seed N] [--tls PEM]
 
 Requests are forwarded as they are, Host included, so that signatures made for the proxy's address hold at the
 server. The rules file is read again whenever it changes. One rule a line ('#' starts a comment); every rule that
@@ -413,7 +413,7 @@ class Proxy:
         return context
 
     async def main(self):
-        server = await asyncio.start_server(self.serve, "127.0.0.1", self.options.port, limit=LIMIT, backlog=512,
+        server = await asyncio.start_server(self.serve, self.options.address, self.options.port, limit=LIMIT, backlog=512,
                                             ssl=self.tls())
         port = server.sockets[0].getsockname()[1]
         if self.options.port_file:
@@ -429,6 +429,7 @@ def main():
     parser.add_argument("--rules", required=True)
     parser.add_argument("--log", required=True)
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--address", default="127.0.0.1")
     parser.add_argument("--port-file")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--tls")

@@ -224,7 +224,7 @@ object_gone() { ! s3 head "$1" >/dev/null 2>&1; }
 
 # -- the fault proxy: between the mount and the server, not between the test and the server --
 
-start_proxy() { # [--seed N]
+start_proxy() { # [--seed N] [--address IP]
 	local port=()
 	[ ! -s "$T/proxy.port" ] || port=(--port "$(cat "$T/proxy.port")")
 	: >>"$T/proxy.rules"
