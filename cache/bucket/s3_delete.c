@@ -1,9 +1,9 @@
 /* Deletes, in batches where the server and the keys allow it.
  *
  * DeleteObjects names keys in XML, which cannot express control characters or bytes that are not
- * UTF-8: such keys, and a key that is alone, are deleted one by one. Content-MD5 is always sent:
- * half of the servers refuse the body without it. Where DeleteObjects is not known (501, 405), one
- * by one is remembered as the way.
+ * UTF-8: such keys, and a key that is alone, are deleted one by one. Content-MD5 is sent
+ * where MD5 is available, since half of the servers refuse the body without it; in FIPS mode the SHA-256, which AWS takes too.
+ * Where DeleteObjects is not known (501, 405), or refused in FIPS mode, one by one is remembered as the way.
  *
  * In quiet mode the answer holds only what failed. An <Error> whose key is none of ours means that
  * keys were not understood as they were meant, and no result can be trusted. */
@@ -122,9 +122,12 @@ static void on_failed(void *arg, const char *key, const char *code, const char *
 	b->stranger = true;
 }
 
-static int delete_body(const struct batch *b, struct buf *out, char md5[32])
+enum { BASE64_BYTES = 48 };
+
+static int delete_body(const struct batch *b, struct buf *out, bool has_md5, char sum[BASE64_BYTES])
 {
-	unsigned char hash[16];
+	unsigned char hash[32];
+	unsigned length;
 
 	buf_text(out,
 		 "<Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Quiet>true</Quiet>");
@@ -137,9 +140,9 @@ static int delete_body(const struct batch *b, struct buf *out, char md5[32])
 		buf_text(out, "</Key></Object>");
 	}
 	buf_text(out, "</Delete>");
-	if (out->failed || EVP_Digest(out->data, out->length, hash, NULL, EVP_md5(), NULL) != 1)
+	if (out->failed || EVP_Digest(out->data, out->length, hash, &length, has_md5 ? EVP_md5() : EVP_sha256(), NULL) != 1)
 		return fault_set(-ENOMEM, false, "no memory for a list of keys");
-	EVP_EncodeBlock((unsigned char *)md5, hash, sizeof(hash));
+	EVP_EncodeBlock((unsigned char *)sum, hash, (int)length);
 	return 0;
 }
 
@@ -147,15 +150,16 @@ static int delete_batch(struct s3 *s, struct batch *b)
 {
 	AUTO_BUF struct buf body = BUF_EMPTY;
 	struct s3_request q;
-	char md5[32];
-	int r = delete_body(b, &body, md5);
+	char sum[BASE64_BYTES];
+	bool has_md5 = sum_has_md5();
+	int r = delete_body(b, &body, has_md5, sum);
 
 	if (r)
 		return r;
 	s3_request_init(&q, s, "POST", NULL);
 	s3_request_query(&q, "delete", "");
 	s3_request_header(&q, "content-type", "application/xml");
-	s3_request_header(&q, "content-md5", md5);
+	s3_request_header(&q, has_md5 ? "content-md5" : "x-amz-checksum-sha256", sum);
 	r = s3_request_body(&q, body.data, body.length);
 	if (r == 0)
 		r = s3_request_run(&q);
@@ -188,7 +192,7 @@ static bool is_unknown_request(int r)
 {
 	int status = fault_of_thread()->http_status;
 
-	return r == -EINVAL && (status == 501 || status == 405);
+	return r == -EINVAL && (status == 501 || status == 405 || (status == 400 && !sum_has_md5()));
 }
 
 int s3_remove(void *self, const char *const *keys, size_t count, int *results)

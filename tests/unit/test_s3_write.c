@@ -1,5 +1,6 @@
 /* put, copy, multipart and delete of the S3 client, against a server that plays scripts. */
 #include "s3_fixture.h"
+#include <dlfcn.h>
 #include <sys/stat.h>
 
 static struct fixture fixture;
@@ -450,6 +451,51 @@ static void test_remove_body(void **state)
 	script_end(f);
 }
 
+/* What FIPS mode does: the linker prefers this one, and there is no MD5 then. */
+static bool fips;
+
+EVP_MD *EVP_MD_fetch(OSSL_LIB_CTX *context, const char *name, const char *properties)
+{
+	EVP_MD *(*real)(OSSL_LIB_CTX *, const char *, const char *);
+
+	*(void **)&real = dlsym(RTLD_NEXT, "EVP_MD_fetch");
+	return fips && strcmp(name, "MD5") == 0 ? NULL : real(context, name, properties);
+}
+
+static void test_remove_without_md5(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const keys[] = {"a", "b"};
+	unsigned char sha256[32], base64[48];
+	int results[2];
+
+	fips = true;
+	SCRIPT(f, {"POST /media?delete=", 200, NULL, "<DeleteResult/>"});
+	int error = remove_keys(f, keys, 2, results);
+	fips = false;
+	assert_int_equal(error, 0);
+	EVP_Digest(f->last->body, f->last->body_bytes, sha256, NULL, EVP_sha256(), NULL);
+	EVP_EncodeBlock(base64, sha256, 32);
+	assert_true(sent(f, "x-amz-checksum-sha256", (const char *)base64));
+	script_end(f);
+}
+
+static void test_remove_without_md5_refused(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const keys[] = {"a", "b"};
+	int results[2];
+
+	fips = true;
+	SCRIPT(f, {"POST /media?delete=", 400, NULL, ERROR_XML("InvalidRequest")}, {"DELETE /media/sys/a", 204, NULL, NULL},
+	       {"DELETE /media/sys/b", 204, NULL, NULL});
+	int error = remove_keys(f, keys, 2, results);
+	fips = false;
+	assert_int_equal(error, 0);
+	script_end(f);
+	assert_int_equal(teardown(state) | setup(state), 0); /* it would be remembered */
+}
+
 static void test_remove_one(void **state)
 {
 	struct fixture *f = *state;
@@ -522,6 +568,7 @@ int main(void)
 		cmocka_unit_test(test_upload),	      cmocka_unit_test(test_complete_answers),
 		cmocka_unit_test(test_upload_list), cmocka_unit_test(test_uploads_page),   cmocka_unit_test(test_remove),
 		cmocka_unit_test(test_remove_body),   cmocka_unit_test(test_remove_one),
+		cmocka_unit_test(test_remove_without_md5), cmocka_unit_test(test_remove_without_md5_refused),
 		cmocka_unit_test(test_remove_broken), cmocka_unit_test(test_remove_without_batches),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
