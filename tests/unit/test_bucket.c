@@ -211,7 +211,7 @@ static int fake_uploads_page(void *self, const struct upload_marks *marks, struc
 }
 
 static const struct bucket_ops fake_ops = {fake_start,	  fake_stop,   fake_close,  fake_plain,
-					   fake_get,	  fake_head,   fake_list,   fake_put,
+					   fake_get,	  fake_head,   NULL,	    fake_list,	fake_put,
 					   fake_copy,	  fake_remove, fake_create, fake_part,
 					   fake_complete, fake_abort,  fake_uploads, fake_uploads_page, NULL};
 
