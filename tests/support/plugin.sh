@@ -31,6 +31,7 @@ kill_plugin() {
 	kill -9 "$PLUGIN_PID"
 	wait "$PLUGIN_PID" 2>/dev/null || :
 	PLUGIN_PID=''
+	check_log "$T/log.plugin$PLUGIN_LOGS"
 }
 end_plugin() {
 	local mount dir

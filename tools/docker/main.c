@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "cache/base/log.h"
+#include "cache/base/log_journal.h"
 #include "server.h"
 #include "volumes.h"
 
@@ -151,11 +152,8 @@ int main(int argc, char **argv)
 
 	if (status)
 		return status - 1;
-	if (s.debug) {
-		struct log_config log = {.level = LOG_LEVEL_DEBUG};
-
-		log_setup(&log);
-	}
+	log_setup(&(struct log_config){.level = s.debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
+				       .sink = log_journal_is_stderr() ? LOG_SINK_JOURNAL_STREAM : LOG_SINK_STDERR});
 	signal(SIGPIPE, SIG_IGN);
 	umask(022);
 	if (volumes_open(&s.volumes, &v, &why)) {
