@@ -19,6 +19,8 @@ struct cache {
 	struct sweep *sweep; /* NULL after a clean stop */
 	struct cache_watcher watcher;
 	int lock_fd;
+	bool unswept; /* opened by check_open, and its next start will sweep */
+	char *copy;   /* of check_open: where a copy of the index is, or NULL */
 	bool fresh; /* the index was made just now, from nothing */
 	bool bucket_started;
 	size_t key_bytes_max;

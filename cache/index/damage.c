@@ -45,6 +45,12 @@ void index_damaged(struct index *index)
 		  rc ? " error=" : "", rc ? strerror(-rc) : "");
 }
 
+int index_condemn(const char *folder)
+{
+	AUTO_CLOSE int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : index_note_damage(fd, false);
+}
+
 int index_remove(const char *folder)
 {
 	static const char *const files[] = {"index.mdb", "index.mdb-lock", "journal", "steady", "steady.old"};

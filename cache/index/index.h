@@ -46,6 +46,8 @@ int index_open(const struct index_config *config, struct index **out, enum index
  * transactions are refused from then on (-EROFS). */
 int index_mark_clean(struct index *index) MUST_CHECK;
 void index_close(struct index **index);
+/* A closed index: from now on index_open says -EUCLEAN, until it was put aside (cache/rescue.h). */
+int index_condemn(const char *folder) MUST_CHECK;
 /* Removes the files of a closed index in which nothing was ever recorded. */
 int index_remove(const char *folder) MUST_CHECK;
 

@@ -1,0 +1,154 @@
+/* A cache that nobody uses. To look only: check_open, which changes nothing. To mend: the cache is opened as a mount would do
+ * it (and recovered), checked while its threads do not run yet, so that nothing moves; then they are started, and what
+ * is to be sent is waited for. */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include "cache/base/clock.h"
+#include "cache/tree.h"
+#include "fsck.h"
+
+static int status_of(struct fsck *f, int error, const char *words)
+{
+	progress_clear(&f->progress);
+	if (report_cancelled(f)) {
+		complain("interrupted; what was mended so far stays so");
+		return FSCK_CANCELLED;
+	}
+	complain("%s", *words ? words : strerror(-error));
+	return error == -EUCLEAN ? FSCK_LEFT : FSCK_ERROR;
+}
+
+/* What the bucket has and a mount would show belongs to the root's owner, where nothing else was said. */
+static void choose_owner(struct fsck *f, struct cache *cache)
+{
+	struct stat root;
+
+	if (tree_stat(cache, 1, &root))
+		root.st_uid = geteuid(), root.st_gid = getegid();
+	if (f->config.uid == UINT32_MAX)
+		f->config.uid = root.st_uid;
+	if (f->config.gid == UINT32_MAX)
+		f->config.gid = root.st_gid;
+}
+
+static int run_check(struct fsck *f, struct cache *cache, struct check_sums *sums, struct buf *why)
+{
+	const struct check_options options = {
+	    .repair = f->mode == FSCK_PREEN ? CHECK_PREEN
+		      : f->mode == FSCK_YES || f->interactive ? CHECK_YES : CHECK_REPORT,
+	    .deep = f->deep,
+	    .headers = f->headers,
+	    .cache_only = f->cache_only,
+	};
+	const struct check_visitor visitor = {
+	    .finding = report_finding,
+	    .progress = report_progress,
+	    .ask = f->interactive ? report_ask : NULL,
+	    .cancelled = report_cancelled,
+	    .arg = f,
+	};
+
+	atomic_store(&f->cache, cache);
+	int r = check_run(cache, &options, &visitor, sums, why);
+	progress_clear(&f->progress);
+	return r;
+}
+
+static int look(struct fsck *f)
+{
+	AUTO_BUF struct buf why = BUF_EMPTY;
+	struct check_sums sums;
+	struct cache *cache;
+	int status, r = check_open(&f->config, &cache, &why);
+
+	if (r == -EBUSY)
+		return -1;
+	if (r)
+		return status_of(f, r, buf_string(&why));
+	r = run_check(f, cache, &sums, &why);
+	status = r ? status_of(f, r, buf_string(&why)) : report_end(f, &sums);
+	atomic_store(&f->cache, NULL);
+	check_close(&cache);
+	return status;
+}
+
+/* -- with changes -- */
+
+static void on_pending(void *arg, uint64_t left)
+{
+	AUTO_BUF struct buf text = BUF_EMPTY;
+	struct fsck *f = arg;
+
+	if (left > f->pending_most)
+		f->pending_most = left;
+	if (f->json)
+		return;
+	text_count(&text, left, "file", "files");
+	buf_text(&text, " to be sent");
+	progress_show(&f->progress, 1 - (double)left / (double)f->pending_most, buf_string(&text));
+}
+
+void offline_drain(struct fsck *f, struct cache *cache)
+{
+	int64_t deadline_ms = clock_ms() + f->config.stop_timeout_ms;
+	int r = -ETIMEDOUT;
+
+	while (r == -ETIMEDOUT && !report_cancelled(f) && clock_ms() < deadline_ms)
+		r = cache_drain(cache, clock_ms() + 1100, on_pending, f);
+	progress_clear(&f->progress);
+	if (r && !report_cancelled(f))
+		complain("%" PRIu64 " files are not in the bucket yet; they stay in the cache and go on at the next mount",
+			 cache_pending(cache));
+}
+
+int offline_open(struct fsck *f, struct cache **out)
+{
+	AUTO_BUF struct buf why = BUF_EMPTY;
+	uint32_t uid = f->config.uid, gid = f->config.gid;
+
+	if (f->config.uid == UINT32_MAX)
+		f->config.uid = geteuid();
+	if (f->config.gid == UINT32_MAX)
+		f->config.gid = getegid();
+	int r = cache_open(&f->config, out, &why);
+	f->config.uid = uid;
+	f->config.gid = gid;
+	if (r == -EBUSY)
+		return -1;
+	if (r)
+		return status_of(f, r, buf_string(&why));
+	choose_owner(f, *out);
+	return FSCK_CLEAN;
+}
+
+static int mend(struct fsck *f)
+{
+	AUTO_BUF struct buf why = BUF_EMPTY;
+	struct check_sums sums;
+	struct cache *cache;
+	int status;
+
+	f->config.survey = false; /* what is not listed yet is the next mount's */
+	status = offline_open(f, &cache);
+	if (status)
+		return status;
+	int r = run_check(f, cache, &sums, &why);
+	status = r ? status_of(f, r, buf_string(&why)) : FSCK_CLEAN;
+	if (!report_cancelled(f) && cache_start(cache, NULL))
+		status = status_of(f, -EIO, "the cache cannot be started, so nothing is sent");
+	else if (!report_cancelled(f) && !f->cache_only)
+		offline_drain(f, cache);
+	if (!status)
+		status = report_cancelled(f) ? FSCK_CANCELLED : report_end(f, &sums);
+	atomic_store(&f->cache, NULL);
+	cache_interrupt(cache);
+	cache_stop(cache);
+	cache_close(&cache);
+	return status;
+}
+
+int check_offline(struct fsck *f)
+{
+	return f->mode == FSCK_NO || (f->mode == FSCK_ASK && !f->interactive) ? look(f) : mend(f);
+}
