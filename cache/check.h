@@ -61,6 +61,7 @@ struct check_options {
 	bool deep;	 /* read every cached byte */
 	bool headers;	 /* ask for every object's headers */
 	bool cache_only; /* without the bucket */
+	int64_t upload_age_s; /* multipart uploads that are older are told; 0 = a day */
 	bool live;	 /* the cache is in use by others */
 };
 

@@ -52,13 +52,22 @@ static int take(struct sink *sink, uint64_t offset, const void *bytes, size_t le
 	return c->differs ? -EBADMSG : 0;
 }
 
-/* 0 = the same, -EBADMSG = not; -ESTALE = it is another object, which the merge tells. */
-static int compare_object(struct check *c, const struct check_file *file, const struct node_record *node, int fd)
+int check_compare(struct check *c, const char *key, const struct object *object, int fd, bool *by_sum)
 {
-	struct comparison cmp = { .sink = { begin, take }, .check = c, .fd = fd, .etag = node->etag, .size = node->size };
-	const struct get_request get = { .key = file->key, .etag = node->etag, .sink = &cmp.sink };
-	int r = bucket_get(c->cache->flow.bucket, &get);
+	struct comparison cmp = { .sink = { begin, take }, .check = c, .fd = fd, .etag = object->etag,
+				  .size = object->size_bytes };
+	const struct get_request get = { .key = key, .etag = object->etag, .sink = &cmp.sink };
+	static const atomic_bool never = false;
+	struct sum sum;
 
+	*by_sum = object->sum.kind != SUM_NONE;
+	int r = *by_sum ? sum_file(fd, object->size_bytes, object->sum.kind, &never, &sum) : -ENOTSUP;
+	if (!r)
+		return sum_same(&sum, &object->sum) ? 0 : -EBADMSG;
+	if (r != -ENOTSUP)
+		return r;
+	*by_sum = false;
+	r = bucket_get(c->cache->flow.bucket, &get);
 	return cmp.differs ? -EBADMSG : cmp.other ? -ESTALE : r;
 }
 
@@ -66,25 +75,17 @@ static int compare_object(struct check *c, const struct check_file *file, const 
 static int deep(struct check *c, const struct check_file *file, const struct node_record *node, int fd,
 		enum check_code *out)
 {
-	static const atomic_bool never = false;
 	struct object object;
-	struct sum sum;
+	bool by_sum;
 
 	if (node->content != CONTENT_CLEAN || node->home[0] || !file->primary || !node->size || c->options->cache_only)
 		return 0;
 	int r = bucket_head(c->cache->flow.bucket, file->key, &object);
 	if (r || object.size_bytes != node->size || strcmp(object.etag, node->etag) != 0)
 		return 0; /* the merge tells it */
-	if (object.sum.kind != SUM_NONE) {
-		r = sum_file(fd, node->size, object.sum.kind, &never, &sum);
-		if (!r) {
-			*out = sum_same(&sum, &object.sum) ? CHECK_NONE : CHECK_BLOB_WRONG;
-			return 0;
-		}
-	}
-	r = compare_object(c, file, node, fd);
+	r = check_compare(c, file->key, &object, fd, &by_sum);
 	if (r == -EBADMSG)
-		*out = CHECK_BLOB_DIFFERS;
+		*out = by_sum ? CHECK_BLOB_WRONG : CHECK_BLOB_DIFFERS;
 	return r == -ECANCELED ? r : 0;
 }
 

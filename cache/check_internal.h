@@ -102,6 +102,9 @@ int check_walk_next(struct check_walk *walk, const struct check_file **out) MUST
 /* -- the steps -- */
 int check_merge(struct check *c, check_page *page, void *arg) MUST_CHECK; /* page NULL: without the bucket */
 int check_blob(struct check *c, const struct check_file *file) MUST_CHECK;
+/* Are the first bytes of the file those of the object, by its checksum or else by reading it? 0, -EBADMSG, -ESTALE: it is another
+ * object by now, -errno. */
+int check_compare(struct check *c, const char *key, const struct object *object, int fd, bool *by_sum) MUST_CHECK;
 int check_orphan_blobs(struct check *c) MUST_CHECK;
 int check_ages(struct check *c) MUST_CHECK;
 int check_totals(struct check *c) MUST_CHECK;

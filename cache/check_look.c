@@ -13,27 +13,33 @@ enum { TRIES = 5, CLOCKS_NS = 2000000000 };
 
 /* -- the index -- */
 
+struct link_wanted {
+	uint64_t parent;
+	const char *name;
+	bool found;
+};
+
 static int find_link(void *arg, uint64_t parent, const char *name)
 {
-	const char *const *wanted = arg;
+	struct link_wanted *w = arg;
 
-	(void)parent;
-	return !strcmp(name, *wanted);
+	w->found |= parent == w->parent && !strcmp(name, w->name);
+	return w->found;
 }
 
 static int look_at_file(struct txn *txn, uint64_t parent, const struct name *name, struct check_facts *out)
 {
-	const char *text = name->text;
+	struct link_wanted w = { .parent = parent, .name = name->text };
 	int r = nodes_get(txn, name->ino, &out->node);
 
 	if (r)
 		return r == -ENOENT ? -EUCLEAN : r;
 	out->known = true;
-	out->primary = out->node.parent == parent && !strcmp(out->node.name, text);
+	out->primary = out->node.parent == parent && !strcmp(out->node.name, name->text);
 	if (out->primary)
 		return 0;
-	r = links_each(txn, name->ino, find_link, &text);
-	return r < 0 ? r : r ? 0 : -EUCLEAN;
+	r = links_each(txn, name->ino, find_link, &w);
+	return r < 0 ? r : w.found ? 0 : -EUCLEAN;
 }
 
 static int enter(struct txn *txn, uint64_t ino, struct check_facts *out)

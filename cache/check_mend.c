@@ -373,18 +373,6 @@ static int keep_blob(struct check *c, const struct check_case *k)
 	return r ? r : blob_drop(c->cache->flow.blobs, k->blob);
 }
 
-static int delete_object(struct check *c, const struct check_case *k)
-{
-	const char *key = k->key;
-	struct object object;
-	int result = 0, r = bucket_head(c->cache->flow.bucket, key, &object);
-
-	if (r || object.size_bytes)
-		return r == -ENOENT || !r ? -EAGAIN : r;
-	r = bucket_remove(c->cache->flow.bucket, &key, 1, &result);
-	return r ? r : result;
-}
-
 int check_mend(struct check *c, const struct check_case *k)
 {
 	switch (k->code) {
@@ -396,8 +384,6 @@ int check_mend(struct check *c, const struct check_case *k)
 		return drop_age(c, k);
 	case CHECK_ORPHAN_BLOB:
 		return keep_blob(c, k);
-	case CHECK_MARKER:
-		return delete_object(c, k);
 	case CHECK_UPLOAD:
 		return bucket_upload_abort(c->cache->flow.bucket, k->key, k->upload_id);
 	case CHECK_SETTLED:

@@ -12,8 +12,8 @@
 #include "check_internal.h"
 
 enum { WISHES_MAX = 5000, WISH_PAUSE_MS = 3000, BAD_MAX = 256 };
-#define WISH_AGE_NS   (INT64_C(600) * 1000000000)
-#define UPLOAD_AGE_NS (INT64_C(86400) * 1000000000)
+#define WISH_AGE_NS (INT64_C(600) * 1000000000)
+#define UPLOAD_AGE_S 86400
 
 /* -- ages -- */
 
@@ -101,10 +101,9 @@ int check_totals(struct check *c)
 /* Does the bucket have what is wished for? */
 static int is_settled(struct check *c, const struct pending_record *wish, bool *out, struct object *object)
 {
-	static const atomic_bool never = false;
 	struct node_record node;
 	struct txn *txn = NULL;
-	struct sum sum;
+	bool by_sum;
 	int fd = -1;
 
 	*out = false;
@@ -118,15 +117,15 @@ static int is_settled(struct check *c, const struct pending_record *wish, bool *
 		r = nodes_get(txn, wish->ino, &node);
 	txn_abort(&txn);
 	if (r || node.content != CONTENT_DIRTY || node.nlink != 1 || node.version != wish->version || wish->holds ||
-	    !node.blob || node.size != object->size_bytes || object->sum.kind == SUM_NONE)
+	    !node.blob || node.size != object->size_bytes)
 		return r == -ENOENT ? 0 : r;
 	r = blob_open(c->cache->flow.blobs, node.blob, &fd);
 	if (!r)
-		r = sum_file(fd, node.size, object->sum.kind, &never, &sum);
-	*out = !r && sum_same(&sum, &object->sum);
+		r = check_compare(c, wish->key, object, fd, &by_sum);
+	*out = !r;
 	if (fd >= 0)
 		close(fd);
-	return r == -ENOENT || r == -ENOTSUP || r == -EIO ? 0 : r;
+	return r == -ECANCELED ? r : 0; /* what cannot be proved is sent again */
 }
 
 static int same_wish(struct check *c, const struct pending_record *wish, bool *out)
@@ -216,7 +215,8 @@ static int visit_upload(void *arg, const char *key, const char *id, int64_t init
 	if (check_cancelled(c))
 		return -ECANCELED;
 	check_progress(c);
-	if (!initiated_ns || clock_wall_ns() - initiated_ns < UPLOAD_AGE_NS)
+	int64_t age_s = c->options->upload_age_s ? c->options->upload_age_s : UPLOAD_AGE_S;
+	if (!initiated_ns || (clock_wall_ns() - initiated_ns) / 1000000000 < age_s)
 		return 0;
 	int r = txn_begin_read(c->cache->flow.index, &txn);
 	if (!r)

@@ -12,6 +12,7 @@ const struct control_verb control_verbs[] = {
     {"/unpin", control_unpin},
     {"/refresh", control_refresh},
     {"/abort-uploads", control_abort_uploads},
+    {"/check", control_check},
     {NULL, NULL},
 };
 

@@ -5,6 +5,7 @@
 #include "control.h"
 
 control_work control_sync; /* control_sync.c */
+control_work control_check; /* control_check.c */
 control_work control_warm, control_evict, control_pin, control_unpin; /* control_warm.c */
 control_work control_refresh, control_abort_uploads;		      /* control_refresh.c */
 

@@ -18,6 +18,7 @@ struct fsck {
 	/* what was asked for (options.c) */
 	enum fsck_mode mode;
 	bool deep, headers, cache_only, rebuild, json, help, version;
+	int64_t upload_age_s; /* 0 = not given */
 	int progress_fd; /* -C; -1 = none */
 	const char *spec, *known;
 	struct cache_config config;
@@ -61,6 +62,6 @@ int rebuild(struct fsck *f);
 /* Opens for changes; a status, or FSCK_CLEAN. */
 int offline_open(struct fsck *f, struct cache **out);
 /* Sends what is to be sent, shows how far that is. */
-void offline_drain(struct fsck *f, struct cache *cache);
+void offline_drain(struct fsck *f, struct cache *cache, uint64_t hopeless);
 
 #endif

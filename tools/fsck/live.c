@@ -12,8 +12,8 @@ int check_live(struct fsck *f)
 	int r = client_of_cache(f->config.cache, &place, &why), status = FSCK_ERROR;
 
 	if (!r) {
-		json_t *body = json_pack("{ss sb sb sb}", "repair", modes[f->mode], "deep", f->deep, "headers", f->headers,
-					 "cache_only", f->cache_only);
+		json_t *body = json_pack("{ss sb sb sb sI}", "repair", modes[f->mode], "deep", f->deep, "headers", f->headers,
+					 "cache_only", f->cache_only, "upload_age_s", (json_int_t)f->upload_age_s);
 		const struct client_request request = {"POST", "/check", body};
 		r = client_stream(&place, &request, report_line, f, &end, &why);
 		json_decref(body);

@@ -8,6 +8,8 @@
 #include "cache/tree.h"
 #include "fsck.h"
 
+enum { SLICE_MS = 1100, STUCK_MS = 30 * 1000 };
+
 static int status_of(struct fsck *f, int error, const char *words)
 {
 	progress_clear(&f->progress);
@@ -40,6 +42,7 @@ static int run_check(struct fsck *f, struct cache *cache, struct check_sums *sum
 	    .deep = f->deep,
 	    .headers = f->headers,
 	    .cache_only = f->cache_only,
+	    .upload_age_s = f->upload_age_s,
 	};
 	const struct check_visitor visitor = {
 	    .finding = report_finding,
@@ -89,17 +92,26 @@ static void on_pending(void *arg, uint64_t left)
 	progress_show(&f->progress, 1 - (double)left / (double)f->pending_most, buf_string(&text));
 }
 
-void offline_drain(struct fsck *f, struct cache *cache)
+/* hopeless: so many cannot be sent. Where nothing gets on for long, the next mount goes on. */
+void offline_drain(struct fsck *f, struct cache *cache, uint64_t hopeless)
 {
-	int64_t deadline_ms = clock_ms() + f->config.stop_timeout_ms;
-	int r = -ETIMEDOUT;
+	int64_t now_ms = clock_ms(), give_up_ms = now_ms + f->config.stop_timeout_ms, stuck_ms = now_ms + STUCK_MS;
+	uint64_t left = cache_pending(cache), least = left;
 
-	while (r == -ETIMEDOUT && !report_cancelled(f) && clock_ms() < deadline_ms)
-		r = cache_drain(cache, clock_ms() + 1100, on_pending, f);
+	while (left > hopeless && !report_cancelled(f) && now_ms < give_up_ms && now_ms < stuck_ms) {
+		if (cache_drain(cache, now_ms + SLICE_MS, on_pending, f) == 0)
+			left = 0;
+		else
+			left = cache_pending(cache);
+		now_ms = clock_ms();
+		if (left < least)
+			stuck_ms = now_ms + STUCK_MS;
+		least = left < least ? left : least;
+	}
 	progress_clear(&f->progress);
-	if (r && !report_cancelled(f))
+	if (left && !report_cancelled(f))
 		complain("%" PRIu64 " files are not in the bucket yet; they stay in the cache and go on at the next mount",
-			 cache_pending(cache));
+			 left);
 }
 
 int offline_open(struct fsck *f, struct cache **out)
@@ -138,7 +150,7 @@ static int mend(struct fsck *f)
 	if (!report_cancelled(f) && cache_start(cache, NULL))
 		status = status_of(f, -EIO, "the cache cannot be started, so nothing is sent");
 	else if (!report_cancelled(f) && !f->cache_only)
-		offline_drain(f, cache);
+		offline_drain(f, cache, r ? 0 : sums.found[CHECK_DIRTY_LOST]);
 	if (!status)
 		status = report_cancelled(f) ? FSCK_CANCELLED : report_end(f, &sums);
 	atomic_store(&f->cache, NULL);

@@ -10,7 +10,7 @@
 #include <string.h>
 #include "fsck.h"
 
-enum { OPTION_DEEP = 256, OPTION_HEADERS, OPTION_JSON, OPTION_CACHE_ONLY, OPTION_ORPHANS, OPTION_REBUILD, OPTION_VERSION };
+enum { OPTION_DEEP = 256, OPTION_HEADERS, OPTION_JSON, OPTION_CACHE_ONLY, OPTION_ORPHANS, OPTION_REBUILD, OPTION_VERSION, OPTION_UPLOAD_AGE };
 
 static const struct option longs[] = {
     {"deep", no_argument, NULL, OPTION_DEEP},
@@ -18,6 +18,7 @@ static const struct option longs[] = {
     {"json", no_argument, NULL, OPTION_JSON},
     {"cache-only", no_argument, NULL, OPTION_CACHE_ONLY},
     {"orphans-of", required_argument, NULL, OPTION_ORPHANS},
+    {"upload-age", required_argument, NULL, OPTION_UPLOAD_AGE},
     {"rebuild", no_argument, NULL, OPTION_REBUILD},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, OPTION_VERSION},
@@ -102,10 +103,24 @@ static int set_from_fstab(struct fsck *f, struct buf *why)
 	return r;
 }
 
-static int take_letter(struct fsck *f, int letter, struct buf *why)
+static int take_number(struct fsck *f, int letter, struct buf *why)
 {
 	char *end;
+	long number = strtol(optarg, &end, 10);
 
+	if (*end || end == optarg || number > 1000000000 || number < (letter == 'C' ? -1 : 1)) {
+		buf_text(why, letter == 'C' ? "-C needs the number of a file descriptor" : "--upload-age needs seconds");
+		return -EINVAL;
+	}
+	if (letter == 'C')
+		f->progress_fd = (int)number;
+	else
+		f->upload_age_s = number;
+	return 0;
+}
+
+static int take_letter(struct fsck *f, int letter, struct buf *why)
+{
 	switch (letter) {
 	case 'a':
 	case 'p':
@@ -121,12 +136,8 @@ static int take_letter(struct fsck *f, int letter, struct buf *why)
 		f->help = true;
 		return 0;
 	case 'C':
-		f->progress_fd = (int)strtol(optarg, &end, 10);
-		if (*end || end == optarg) {
-			buf_text(why, "-C needs the number of a file descriptor");
-			return -EINVAL;
-		}
-		return 0;
+	case OPTION_UPLOAD_AGE:
+		return take_number(f, letter, why);
 	case OPTION_DEEP:
 		f->deep = true;
 		return 0;
@@ -216,6 +227,7 @@ void options_help(FILE *out)
 	      "  --cache-only       index and cached files only, without the bucket\n"
 	      "  --orphans-of LIST  only tell what is in the bucket and not in LIST (- = stdin), and the reverse\n"
 	      "  --rebuild          put the index aside and make a new one from the bucket\n"
+	      "  --upload-age SECS  tell multipart uploads that are older; a day without it\n"
 	      "  --json             a JSON object for each line\n"
 	      "  -C FD              progress for programs, as e2fsck has it\n\n"
 	      "Exit status: 0 clean, 1 mended, 4 not all mended, 8 failed, 16 wrong usage, 32 interrupted.\n"

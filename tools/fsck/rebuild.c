@@ -47,7 +47,7 @@ int rebuild(struct fsck *f)
 	if (!r)
 		r = check_rebuild(cache, &visitor, &rebuilt);
 	if (!r)
-		offline_drain(f, cache); /* what does not come to the bucket was said, and stays */
+		offline_drain(f, cache, 0); /* what does not come to the bucket was said, and stays */
 	status = end(f, r, &rebuilt);
 	atomic_store(&f->cache, NULL);
 	cache_interrupt(cache);

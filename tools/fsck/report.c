@@ -208,7 +208,7 @@ static int end(struct fsck *f, const json_t *sums)
 			printf("; %" PRIu64 " objects in folders that were not listed yet", unlisted);
 		putchar('\n');
 	}
-	return left ? FSCK_LEFT : mended ? FSCK_CORRECTED : FSCK_CLEAN;
+	return left ? FSCK_LEFT : damage ? FSCK_CORRECTED : FSCK_CLEAN;
 }
 
 int report_end_json(struct fsck *f, const json_t *sums)
