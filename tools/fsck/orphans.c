@@ -76,6 +76,13 @@ static void only(void *arg, const char *key, bool in_bucket, uint64_t size)
 		printf("-\t%s\n", buf_string(&text));
 }
 
+static bool cancelled(void *arg)
+{
+	const struct known *k = arg;
+
+	return report_cancelled(k->fsck);
+}
+
 /* sed takes what is no part of a key off each line, sort sorts. */
 static int start_sort(struct known *k, const char *list)
 {
@@ -141,7 +148,7 @@ static int end(struct fsck *f, const struct check_known_sums *s)
 int check_orphans(struct fsck *f)
 {
 	struct known k = {.fsck = f};
-	const struct check_known_visitor visitor = {.only = only, .cancelled = report_cancelled, .arg = &k};
+	const struct check_known_visitor visitor = {.only = only, .cancelled = cancelled, .arg = &k};
 	AUTO_BUF struct buf why = BUF_EMPTY;
 	struct check_known_sums sums;
 	int r = start_sort(&k, f->known);
