@@ -110,8 +110,11 @@ static int run(struct check *c)
 {
 	int r = expect(c);
 
+	if (!r && c->options->headers && !c->options->cache_only)
+		r = check_headers_open(c->cache->flow.bucket, &c->headers);
 	if (!r)
 		r = merge(c);
+	check_headers_close(&c->headers);
 	if (!r)
 		r = check_totals(c);
 	c->what = "cache";

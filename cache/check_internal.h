@@ -11,12 +11,15 @@
 #include "internal.h"
 #include "numbers.h"
 
+struct check_headers;
+
 struct check {
 	struct cache *cache;
 	const struct check_options *options;
 	const struct check_visitor *visitor;
 	struct check_sums *sums;
 	struct buf *why;
+	struct check_headers *headers; /* NULL: not asked for */
 	int64_t told_ms;
 	uint64_t total, names;
 	const char *what;
@@ -98,6 +101,13 @@ int check_walk_open(struct check *c, struct check_walk **out) MUST_CHECK;
 void check_walk_close(struct check_walk **walk);
 /* The next name of a file in key order, NULL at the end; a snapshot is held for one batch only. */
 int check_walk_next(struct check_walk *walk, const struct check_file **out) MUST_CHECK;
+
+/* -- headers (check_headers.c) -- */
+int check_headers_open(struct bucket *bucket, struct check_headers **out) MUST_CHECK;
+void check_headers_close(struct check_headers **headers);
+/* Asks for them in the background; tells what others came to. */
+int check_header(struct check *c, const struct check_file *file) MUST_CHECK;
+int check_headers_end(struct check *c) MUST_CHECK;
 
 /* -- the steps -- */
 int check_merge(struct check *c, check_page *page, void *arg) MUST_CHECK; /* page NULL: without the bucket */

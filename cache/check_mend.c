@@ -340,6 +340,25 @@ static int settle_absent(struct check *c, const struct check_case *k)
 	return r == -ENOENT ? -EAGAIN : r;
 }
 
+/* The sender copies it onto itself, and takes the new ETag over. */
+static int send_headers(struct check *c, const struct check_case *k)
+{
+	AUTO_ABORT struct txn *txn = NULL;
+	struct node_record node;
+	int r = txn_begin_write(c->cache->flow.index, &txn);
+
+	if (!r)
+		r = nodes_get(txn, k->ino, &node);
+	if (r || node.version != k->facts->node.version || node.content == CONTENT_DIRTY)
+		return r == -ENOENT || !r ? -EAGAIN : r;
+	r = want_attrs(txn, k->key, &node);
+	if (!r)
+		r = txn_commit(&txn);
+	if (!r)
+		told(c, 0);
+	return r;
+}
+
 static int drop_age(struct check *c, const struct check_case *k)
 {
 	AUTO_ABORT struct txn *txn = NULL;
@@ -384,6 +403,8 @@ int check_mend(struct check *c, const struct check_case *k)
 		return drop_age(c, k);
 	case CHECK_ORPHAN_BLOB:
 		return keep_blob(c, k);
+	case CHECK_HEADERS:
+		return send_headers(c, k);
 	case CHECK_UPLOAD:
 		return bucket_upload_abort(c->cache->flow.bucket, k->key, k->upload_id);
 	case CHECK_SETTLED:

@@ -85,7 +85,9 @@ static int both(struct check *c, const struct check_file *file, const struct obj
 {
 	bool etags = !file->primary || !file->etag[0] || !object->etag[0] || !strcmp(file->etag, object->etag);
 
-	return file->plain && etags && file->size == object->size_bytes ? 0 : only_here(c, file);
+	if (!file->plain || !etags || file->size != object->size_bytes)
+		return only_here(c, file);
+	return c->headers ? check_header(c, file) : 0;
 }
 
 static int order(const struct merge *m)
@@ -132,6 +134,8 @@ int check_merge(struct check *c, check_page *page, void *arg)
 		r = next_file(&m);
 	while (!r && (m.object || m.file))
 		r = check_cancelled(c) ? -ECANCELED : step(&m);
+	if (!r && c->headers)
+		r = check_headers_end(c);
 	check_objects_destroy(&m.objects);
 	check_walk_close(&m.walk);
 	if (r == -EILSEQ)

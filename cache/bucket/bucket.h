@@ -44,6 +44,7 @@ struct object {
 	char etag[ETAG_BYTES];  /* without quotes; "" when the answer had none */
 	struct object_attrs attrs;
 	struct sum sum; /* of all of its bytes, as far as an answer told it; not in lists */
+	enum { OBJECT_CONTENT_TYPE = 1, OBJECT_CACHE_CONTROL = 2 } unfit; /* by bucket_head: not as bucket_put would send it */
 };
 
 struct bucket;
@@ -80,8 +81,7 @@ void bucket_reload(struct bucket *b);
 void bucket_stop(struct bucket *b);
 void bucket_close(struct bucket **b);
 
-/* One cheap request that shows whether bucket, credentials, region and clock are right. */
-int bucket_probe(struct bucket *b) MUST_CHECK;
+int bucket_probe(struct bucket *b) MUST_CHECK; /* a cheap request: are bucket, credentials, region and clock right? */
 /* The last failure of the calling thread in plain words: the thing, the cause, the way out. Never "". */
 const char *bucket_why(void);
 /* The longest key that fits under this bucket's prefix, in bytes. */

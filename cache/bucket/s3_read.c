@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 /* -- what the headers say of an object -- */
 
@@ -394,6 +395,31 @@ static int head_explain(struct s3 *s, const char *key)
 	return r;
 }
 
+static bool is_unfit(const struct exchange *x, const char *name, const char *wanted)
+{
+	const char *has = exchange_header(x, name);
+
+	return wanted && *wanted && (!has || strcasecmp(has, wanted) != 0);
+}
+
+static unsigned find_unfit(struct s3 *s, const struct exchange *x, const char *key)
+{
+	struct object_headers wanted = {.content_type = NULL};
+	struct headers *headers;
+	unsigned unfit = 0;
+
+	lock_take(&s->lock);
+	headers = headers_share(s->locked.headers);
+	lock_drop(&s->lock);
+	headers_for(headers, key, &wanted);
+	if (is_unfit(x, "content-type", wanted.content_type))
+		unfit |= OBJECT_CONTENT_TYPE;
+	if (is_unfit(x, "cache-control", wanted.cache_control))
+		unfit |= OBJECT_CACHE_CONTROL;
+	headers_close(&headers);
+	return unfit;
+}
+
 int s3_head(void *self, const char *key, struct object *out)
 {
 	struct s3 *s = self;
@@ -405,6 +431,7 @@ int s3_head(void *self, const char *key, struct object *out)
 	if (r == 0) {
 		read_object(&q.x, out);
 		s3_read_sum(s, &q.x, true, &out->sum);
+		out->unfit = find_unfit(s, &q.x, key);
 		if (read_length(&q.x, &out->size_bytes))
 			r = s3_fault_broken(&q, "there is no usable Content-Length");
 	} else if (q.x.status >= 300 && !fault_of_thread()->again) {

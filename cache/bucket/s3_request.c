@@ -39,8 +39,10 @@ static const char EMPTY_SHA256[] =
 static bool is_wanted(const char *name)
 {
 	static const char *const names[] = {
+	    "cache-control",
 	    "content-length",
 	    "content-range",
+	    "content-type",
 	    "date",
 	    "etag",
 	    "last-modified",

@@ -134,6 +134,10 @@ s3_cases() { # what only S3 has
 	fsck 0 -n
 	expect_text "$(cat "$T/said")" '^SHADOWED a/b:'
 	remove a/b
+	s3 put a/b/12 "$T/other" content-type:text/plain
+	fsck 1 -p
+	case_of HEADERS -y 4 --headers
+	expect_eq "$(s3 head a/b/12 content-type)" application/octet-stream "Content-Type"
 	s3 multipart up/load "$T/other" 5242880 open >/dev/null # a young one is somebody's
 	fsck 0 -n
 	if grep -q '^UPLOAD' "$T/said"; then fail "an upload of today is told"; fi
