@@ -302,8 +302,8 @@ int file_read(struct file *file, struct file_read *read)
 			r = -EINPROGRESS;
 		}
 	}
+	count_read(&file->cache->flow.counts, read, r); /* a read that waits may be answered, and the file gone, below here */
 	lock_drop(&node->lock);
-	count_read(&file->cache->flow.counts, read, r);
 	if (!r)
 		evict_touch(file->cache->flow.evicts, node_ino(node));
 	return r;
