@@ -347,7 +347,8 @@ static json_t *describe_locked(const struct volume *volume)
 {
 	const struct definition *d = &volume->definition;
 	const char *trouble = d->damaged ? d->damaged : volume->locked.trouble;
-	json_t *status = json_pack("{ss* sO* sb sI ss*}", "bucket", d->spec, "options", d->given, "mounted",
+	/* a copy, since what is returned is read without the lock */
+	json_t *status = json_pack("{ss* so* sb sI ss*}", "bucket", d->spec, "options", json_deep_copy(d->given), "mounted",
 				   volume->locked.mounted, "users", (json_int_t)volume->locked.users.total, "trouble", trouble);
 
 	return json_pack("{ss ss ss so}", "Name", volume->name, "Mountpoint", volume->mountpoint, "CreatedAt", d->created,
