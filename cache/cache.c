@@ -340,14 +340,11 @@ void cache_reload(struct cache *cache)
 		send_hurry(cache->flow.sends);
 }
 
-uint64_t cache_pending(struct cache *cache)
+int cache_pending(struct cache *cache, uint64_t *out)
 {
-	uint64_t count = 0;
-	struct txn *txn = NULL;
-	if (txn_begin_read(cache->flow.index, &txn) || pending_count(txn, &count))
-		count = 0;
-	txn_abort(&txn);
-	return count;
+	struct txn *txn AUTO_ABORT = NULL;
+	int r = txn_begin_look(cache->flow.index, &txn);
+	return r ? r : pending_count(txn, out);
 }
 
 bool cache_is_stuck(struct cache *cache, int64_t for_ms)
@@ -360,10 +357,13 @@ int cache_drain(struct cache *cache, int64_t deadline_ms,
 {
 	const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
 	int64_t told_ms = 0;
-	uint64_t left;
+	uint64_t left = 1;
+	if (cache->config->ro)
+		return 0;
 	checkpoint_hurry(cache->flow.checkpoints);
 	send_hurry(cache->flow.sends);
-	while ((left = cache->config->ro ? 0 : cache_pending(cache)) > 0) {
+	/* what cannot be counted is there still */
+	while (cache_pending(cache, &left) || left > 0) {
 		int64_t now = clock_ms();
 		if (now >= deadline_ms)
 			return -ETIMEDOUT;

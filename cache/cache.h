@@ -44,7 +44,8 @@ void cache_close(struct cache **cache);
 
 /* Honest numbers: blocks = what the tree holds + what can be written now without waiting. */
 int cache_statvfs(struct cache *cache, struct statvfs *out) MUST_CHECK;
-uint64_t cache_pending(struct cache *cache);
+/* How many keys the bucket is not yet as wanted at. An error is no "none". */
+int cache_pending(struct cache *cache, uint64_t *out) MUST_CHECK;
 /* Has a checkpoint hung for so long? */
 bool cache_is_stuck(struct cache *cache, int64_t for_ms);
 

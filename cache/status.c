@@ -37,13 +37,16 @@ int status_pending_read(struct cache *cache, const char *key, int64_t look_ms, s
 {
 	int64_t until_ms = clock_ms() + look_ms;
 	struct wishes walk;
-	int r = 0;
+	int r;
 
-	*out = (struct status_pending){.count = cache_pending(cache)};
-	if (!out->count) {
+	*out = (struct status_pending){.count = 0};
+	r = cache_pending(cache, &out->count);
+	if (!r && !out->count) {
 		out->complete = true;
 		return 0;
 	}
+	if (r)
+		return r;
 	wishes_begin(&walk, cache->flow.index, key);
 	while (r == 0 && !walk.ended && clock_ms() < until_ms)
 		r = wishes_slice(&walk, SLICE, add, out);

@@ -95,10 +95,13 @@ static bool alive(void *arg)
 static void tell_status(void *arg, struct buf *out)
 {
 	struct program *p = arg;
-	uint64_t left = cache_pending(p->cache);
+	uint64_t left = 0;
+	int error = cache_pending(p->cache, &left);
 
 	buf_printf(out, "%s on %s; ", p->options.spec, p->options.mountpoint);
-	if (left)
+	if (error)
+		buf_printf(out, "what is to be sent cannot be counted: %s", strerror(-error));
+	else if (left)
 		buf_printf(out, "%llu files to send", (unsigned long long)left);
 	else
 		buf_text(out, "all is in the bucket");
@@ -182,7 +185,7 @@ static void progress(void *arg, uint64_t pending_count)
 static void drain(struct program *p)
 {
 	unsigned stops = life_stops();
-	uint64_t left;
+	uint64_t left = 0;
 	int error = -ETIMEDOUT;
 
 	p->deadline_ms = clock_ms() + p->options.config.stop_timeout_ms;
@@ -191,8 +194,10 @@ static void drain(struct program *p)
 		error = cache_drain(p->cache, slice_ms < p->deadline_ms ? slice_ms : p->deadline_ms,
 				    progress, p);
 	}
-	left = error ? cache_pending(p->cache) : 0;
-	if (left)
+	if (error && cache_pending(p->cache, &left))
+		log_warn("it cannot be told what is not in the bucket yet; it stays in the cache folder and goes on at the "
+			 "next mount cache=%s", p->options.config.cache);
+	else if (error && left)
 		log_warn("%llu files are not in the bucket yet; they stay in the cache folder and "
 			 "go on at "
 			 "the next mount cache=%s",

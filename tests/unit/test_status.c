@@ -5,8 +5,12 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <lmdb.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -464,6 +468,46 @@ static void test_sync_read_only(void **state)
 	sync_end(&sync);
 }
 
+/* -- a disk that is full -- */
+
+static _Atomic bool disk_is_full;
+
+int mdb_txn_commit(MDB_txn *txn)
+{
+	char thread[16] = "";
+	int (*real)(MDB_txn *);
+
+	*(void **)&real = dlsym(RTLD_NEXT, "mdb_txn_commit");
+	pthread_getname_np(pthread_self(), thread, sizeof(thread));
+	if (!atomic_load(&disk_is_full) || strcmp(thread, "index") != 0) /* the batch's: other changes are nested in it */
+		return real(txn);
+	mdb_txn_abort(txn);
+	return ENOSPC;
+}
+
+/* Who cannot count must not say that there is nothing. */
+static void test_what_cannot_be_written_is_pending(void **state)
+{
+	struct place *p = *state;
+	struct status_pending pending;
+	uint64_t count = 0;
+	int r;
+
+	atomic_store(&disk_is_full, true);
+	assert_int_equal(cache_pending(p->cache, &count), 0);
+	assert_int_equal(count, 0);
+	put(p, "a", 10);
+	r = status_pending_read(p->cache, "", 1000, &pending);
+	assert_true(r != 0 || pending.count == 1);
+	r = cache_drain(p->cache, clock_ms() + 50, NULL, NULL);
+	assert_int_equal(r, -ETIMEDOUT);
+	r = cache_pending(p->cache, &count);
+	assert_true(r != 0 || count == 1);
+	atomic_store(&disk_is_full, false);
+	assert_int_equal(cache_pending(p->cache, &count), 0);
+	assert_int_equal(count, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -471,7 +515,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(test_walk),	    TEST(test_pending),	       TEST(test_node),		TEST(test_not_listed),
 	    TEST(test_whole),	    TEST(test_sync_waits),     TEST(test_sync_rewritten), TEST(test_sync_refused),
-	    TEST(test_sync_in_slices), TEST(test_sync_read_only),
+	    TEST(test_sync_in_slices), TEST(test_sync_read_only), TEST(test_what_cannot_be_written_is_pending),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

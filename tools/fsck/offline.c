@@ -92,17 +92,28 @@ static void on_pending(void *arg, uint64_t left)
 	progress_show(&f->progress, 1 - (double)left / (double)f->pending_most, buf_string(&text));
 }
 
+static uint64_t pending(struct cache *cache)
+{
+	uint64_t count = 0;
+	int r = cache_pending(cache, &count);
+
+	if (!r)
+		return count;
+	complain("what is still to be sent cannot be counted: %s", strerror(-r));
+	return 1;
+}
+
 /* hopeless: so many cannot be sent. Where nothing gets on for long, the next mount goes on. */
 void offline_drain(struct fsck *f, struct cache *cache, uint64_t hopeless)
 {
 	int64_t now_ms = clock_ms(), give_up_ms = now_ms + f->config.stop_timeout_ms, stuck_ms = now_ms + STUCK_MS;
-	uint64_t left = cache_pending(cache), least = left;
+	uint64_t left = pending(cache), least = left;
 
 	while (left > hopeless && !report_cancelled(f) && now_ms < give_up_ms && now_ms < stuck_ms) {
 		if (cache_drain(cache, now_ms + SLICE_MS, on_pending, f) == 0)
 			left = 0;
 		else
-			left = cache_pending(cache);
+			left = pending(cache);
 		now_ms = clock_ms();
 		if (left < least)
 			stuck_ms = now_ms + STUCK_MS;
