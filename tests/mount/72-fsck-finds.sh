@@ -141,7 +141,7 @@ s3_cases() { # what only S3 has
 	s3 multipart up/load "$T/other" 5242880 open >/dev/null # a young one is somebody's
 	fsck 0 -n
 	if grep -q '^UPLOAD' "$T/said"; then fail "an upload of today is told"; fi
-	sleep 1.1
+	sleep 2
 	case_of UPLOAD -y 0 --upload-age 1
 	expect_eq "$(s3 uploads)" "" "uploads under way"
 }

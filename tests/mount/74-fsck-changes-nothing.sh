@@ -28,6 +28,7 @@ unchanged() { # STATUS OPTION…
 use_folder
 make_tree "$T/tree" --files 60 --bytes 400000
 fsck 8 -n # there is no cache
+fsck 0 -p # at boot, before the first mount
 [ ! -e "$CACHE" ] || fail "it made a cache"
 start_mount
 cp -a "$T/tree/." "$MNT"

@@ -25,6 +25,7 @@ struct fsck {
 	/* meanwhile */
 	struct progress progress;
 	int64_t began_ms;
+	bool asked;	  /* the finding that comes next */
 	bool interactive; /* findings are asked about on the terminal */
 	atomic_bool cancelled;
 	struct cache *_Atomic cache; /* the one to be interrupted */

@@ -145,6 +145,16 @@ int offline_open(struct fsck *f, struct cache **out)
 	return FSCK_CLEAN;
 }
 
+/* fsck -a before the first mount must not keep a computer from starting. */
+static bool is_new(const struct fsck *f)
+{
+	char path[2][4200];
+
+	snprintf(path[0], sizeof(path[0]), "%s/index.mdb", f->config.cache);
+	snprintf(path[1], sizeof(path[1]), "%s/steady", f->config.cache);
+	return access(path[0], F_OK) && access(path[1], F_OK);
+}
+
 static int mend(struct fsck *f)
 {
 	AUTO_BUF struct buf why = BUF_EMPTY;
@@ -152,6 +162,11 @@ static int mend(struct fsck *f)
 	struct cache *cache;
 	int status;
 
+	if (is_new(f)) {
+		if (!f->json)
+			printf("%s: there is no cache in %s yet, so there is nothing to check\n", f->spec, f->config.cache);
+		return FSCK_CLEAN;
+	}
 	f->config.survey = false; /* what is not listed yet is the next mount's */
 	status = offline_open(f, &cache);
 	if (status)

@@ -92,9 +92,12 @@ void report_finding(void *fsck, const struct check_finding *finding)
 				      "outcome", outcomes[finding->outcome], "error", error));
 		return;
 	}
-	if (!f->interactive || finding->outcome == CHECK_LEFT)
-		say(f, rule->name, finding->key, finding->blob, rule->sentence);
-	if (finding->detail[0] && (!f->interactive || finding->outcome == CHECK_LEFT))
+	bool asked = f->asked; /* then it was told with the question */
+	f->asked = false;
+	if (asked && finding->outcome == CHECK_LEFT)
+		return;
+	say(f, rule->name, finding->key, finding->blob, asked ? "" : rule->sentence);
+	if (finding->detail[0] && !asked)
 		printf(" (%s)", finding->detail);
 	say_outcome(finding->outcome, rule->mend, error);
 }
@@ -106,6 +109,7 @@ bool report_ask(void *fsck, const struct check_finding *finding)
 	struct fsck *f = fsck;
 	char answer[64];
 
+	f->asked = true;
 	say(f, rule->name, finding->key, finding->blob, rule->sentence);
 	printf("\n  mend it (%s) <n>? ", rule->mend);
 	fflush(stdout);
