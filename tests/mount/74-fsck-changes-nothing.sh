@@ -37,7 +37,7 @@ stop_mount
 unchanged 0 -n
 unchanged 0 -n --deep
 unchanged 0 # without a terminal: as -n
-first=$(cd "$T/tree" && find . -type f -printf '%P\n' | sort | head -1)
+first=$(cd "$T/tree" && find . -type f -printf '%P\n' | sort | sed -n 1p)
 rm "$T/bucket/$first"
 noise "$T/bucket/unknown" 10
 unchanged 4 -n
