@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 
 BUILD_PACKAGES=(gcc libc6-dev make cmake pkg-config libfuse3-dev liblmdb-dev libcurl4-openssl-dev libssl-dev
-	libexpat1-dev libjansson-dev libmicrohttpd-dev fuse3 python3)
+	libexpat1-dev libjansson-dev libmicrohttpd-dev fuse3 python3 dpkg-dev file)
 # shellcheck disable=SC2034
 TEST_PACKAGES=("${BUILD_PACKAGES[@]}" libcmocka-dev clang libclang-rt-dev ceph-mon ceph-osd radosgw ceph-common
 	swift-proxy swift-account swift-container swift-object memcached nginx-light curl rsync attr acl faketime procps
