@@ -80,13 +80,13 @@ expect_eq "$(daemon_pid "$MOUNTS/media")" "$pid" "filesystem"
 step the filesystem is killed
 kill -9 "$pid"
 writes_on writer
-all_there() { # CONTAINER: each that was acknowledged
+all_there() { # CONTAINER FOLDER: each that was acknowledged
 	docker cp "$1:/written" - | tar -xO | while read -r i; do
-		[ "$(cat "$MOUNTS/media/$1.$i")" = "$i" ] || fail "$1.$i is not what was acknowledged"
+		[ "$(cat "$2/$1.$i")" = "$i" ] || fail "$1.$i is not what was acknowledged"
 	done
 }
 docker pause writer
-all_there writer
+all_there writer "$MOUNTS/media"
 docker unpause writer
 
 step dockerd restarts with live-restore, also after kill -9
@@ -130,7 +130,7 @@ step prune and rm
 docker volume prune -f >/dev/null
 expect_eq "$(ls "$STATE/volumes" | wc -l)" 51 "definitions after a prune"
 docker stop -t 1 writer always >/dev/null
-all_there writer
+all_there writer "$T/bucket.media" # the end of the last container waited for it
 docker rm writer always >/dev/null
 docker volume rm media >/dev/null
 is_gone media || fail "still mounted after rm"
