@@ -347,6 +347,11 @@ int cache_pending(struct cache *cache, uint64_t *out)
 	return r ? r : pending_count(txn, out);
 }
 
+unsigned cache_waiters(struct cache *cache)
+{
+	return atomic_load(&cache->flow.counts.waiters);
+}
+
 bool cache_is_stuck(struct cache *cache, int64_t for_ms)
 {
 	return checkpoint_is_stuck(cache->flow.checkpoints, for_ms);

@@ -46,6 +46,8 @@ void cache_close(struct cache **cache);
 int cache_statvfs(struct cache *cache, struct statvfs *out) MUST_CHECK;
 /* How many keys the bucket is not yet as wanted at. An error is no "none". */
 int cache_pending(struct cache *cache, uint64_t *out) MUST_CHECK;
+/* How many wait for room, or for the bucket to have their file (durability=bucket): each within its time. */
+unsigned cache_waiters(struct cache *cache);
 /* Has a checkpoint hung for so long? */
 bool cache_is_stuck(struct cache *cache, int64_t for_ms);
 

@@ -457,7 +457,9 @@ static int wait_for_bucket(struct cache *cache, uint64_t ino, uint64_t version)
 	if (!version)
 		return 0;
 	int64_t deadline = clock_ms() + 10 * cache->flow.config.io_timeout_ms;
+	atomic_fetch_add(&cache->flow.counts.waiters, 1);
 	int r = send_wait(cache->flow.sends, ino, version, deadline);
+	atomic_fetch_sub(&cache->flow.counts.waiters, 1);
 	return r == -ETIMEDOUT ? -EIO : r;
 }
 

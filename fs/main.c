@@ -81,13 +81,14 @@ static void ready(void *arg)
 }
 
 /* Asks for what the kernel keeps no answer of, so that it goes through it to the loop, to the index, and back. Any answer is a
- * sign of life. */
+ * sign of life. Where most threads of the loop wait for room or for the bucket, as they should, there may be none left to
+ * answer, and to be killed for that would end what goes on. */
 static bool alive(void *arg)
 {
 	struct program *p = arg;
 	struct statvfs st;
 
-	if (statvfs(p->options.mountpoint, &st))
+	if (cache_waiters(p->cache) < SESSION_THREADS_MAX / 2 && statvfs(p->options.mountpoint, &st))
 		log_debug("service: the mount answers error=%s", strerror(errno));
 	return !cache_is_stuck(p->cache, STUCK_MS);
 }

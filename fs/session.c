@@ -32,7 +32,6 @@
 #include "mount.h"
 
 enum {
-	THREADS_MAX = 64,
 	GRACE_MS = 5000, /* for files that are being written when a signal comes */
 	SETTLE_MS = 500, /* for the kernel to end a connection that nobody uses */
 	DAY_S = 24 * 3600,
@@ -158,7 +157,7 @@ int session_loop(struct session *session)
 	int error = -ENOMEM;
 
 	if (config) {
-		fuse_loop_cfg_set_max_threads(config, THREADS_MAX);
+		fuse_loop_cfg_set_max_threads(config, SESSION_THREADS_MAX);
 		fuse_loop_cfg_set_clone_fd(config, 0);
 		error = fuse_session_loop_mt(session->fuse, config);
 		fuse_loop_cfg_destroy(config);

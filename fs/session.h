@@ -19,6 +19,8 @@
 
 struct fuse_session;
 
+enum { SESSION_THREADS_MAX = 64 }; /* that serve the kernel */
+
 struct session_config {
 	const char *spec;	/* becomes the mount's source, as it is */
 	const char *mountpoint; /* absolute */

@@ -22,6 +22,7 @@ struct flow_config {
 /* Reads of files: answered from what is here, or after waiting for the bucket. Relaxed: nobody decides by them. */
 struct flow_counts {
 	atomic_uint_fast64_t hits, misses, hit_bytes, miss_bytes;
+	atomic_uint waiters; /* now: for room, or for the bucket to have their file */
 };
 
 struct failures;

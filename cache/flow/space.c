@@ -107,12 +107,14 @@ int space_reserve(struct evicts *e, uint64_t bytes, int64_t deadline_ms)
 		return -ENOSPC;
 	if (bytes == 0 || space_try(e, bytes))
 		return 0;
+	atomic_fetch_add(&e->flow->counts.waiters, 1);
 	lock_take(&e->lock);
 	list_append(&e->locked.line, &w.link);
 	int err = wait_for_room_locked(e, &w);
 	list_remove(&w.link);
 	wakeup_all(&e->room); /* somebody else is first now */
 	lock_drop(&e->lock);
+	atomic_fetch_sub(&e->flow->counts.waiters, 1);
 	return err;
 }
 

@@ -38,6 +38,25 @@ told '^EXTEND_TIMEOUT_USEC=15000000$' || fail "no time was asked for, for what i
 told '^STATUS=waiting for 1 files' || fail "what is waited for was not told"
 faults
 
+# Signs of life go on while all who serve the kernel wait for room, which the bucket does not let them make.
+export NOTIFY_SOCKET=$T/notify WATCHDOG_USEC=900000
+start_mount -o cache_size=64M,full_timeout=$((8 * PATIENCE)),stop_timeout=1
+unset NOTIFY_SOCKET WATCHDOG_USEC
+stop_proxy
+for i in $(seq 80); do
+	{ head -c 8M /dev/zero >"$MNT/w$i" || echo "$i" >>"$T/full"; } 2>/dev/null &
+	WRITERS+=($!)
+done
+all_wait() { ! timeout 1 stat -f "$MNT" >/dev/null 2>&1; }
+wait_for 20 all_wait
+before=$(grep -c '^WATCHDOG=1$' "$T/told")
+wait_for 3 lives $((before + 4))
+[ ! -e "$T/full" ] || fail "the writers did not wait any more"
+kill_mount
+wait "${WRITERS[@]}" || :
+rm -rf "$CACHE"
+start_proxy
+
 # Logs: where stderr is the journal's, every line has a priority and no time of its own.
 log=$T/log.journal
 : >"$log"
