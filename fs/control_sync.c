@@ -63,6 +63,21 @@ static int wait(struct cache *cache, struct sync *sync, int64_t deadline_ms, str
 	return -ECANCELED;
 }
 
+/* The first key that nothing has, and nothing is wished for: mistyped, or removed long ago. NULL = there is none. */
+static const char *nothing_at(struct cache *cache, const char *const *keys, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct status_pending pending;
+		uint64_t ino;
+		int r = status_find(cache, keys[i], &ino);
+
+		if ((r == -ENOENT || r == -ENOTDIR) && !status_pending_read(cache, keys[i], LOOK_MS, &pending) &&
+		    pending.complete && !(pending.puts + pending.removes))
+			return keys[i];
+	}
+	return NULL;
+}
+
 int control_sync(struct cache *cache, const json_t *options, struct control_stream *stream)
 {
 	int64_t timeout_s = control_number(options, "timeout_s", 0);
@@ -70,6 +85,7 @@ int control_sync(struct cache *cache, const json_t *options, struct control_stre
 	const json_t *wanted = json_object_get(options, "keys");
 	size_t count = json_array_size(wanted) ? json_array_size(wanted) : 1;
 	const char **keys = calloc(count, sizeof(*keys));
+	const char *nothing;
 	struct sync *sync;
 	int r;
 
@@ -78,11 +94,14 @@ int control_sync(struct cache *cache, const json_t *options, struct control_stre
 	keys[0] = "";
 	for (size_t i = 0; i < json_array_size(wanted); i++)
 		keys[i] = json_string_value(json_array_get(wanted, i));
+	nothing = nothing_at(cache, keys, count);
 	r = sync_begin(cache, keys, count, &sync);
+	if (!r) {
+		r = wait(cache, sync, deadline_ms, stream);
+		sync_end(&sync);
+	}
+	if (!r && nothing)
+		control_say(stream, "there is no %s, and no removal of it to wait for", nothing);
 	free(keys);
-	if (r)
-		return r;
-	r = wait(cache, sync, deadline_ms, stream);
-	sync_end(&sync);
 	return r;
 }

@@ -34,6 +34,8 @@ expect_text "$(ctl status "$MNT")" 'all is in the bucket'
 expect_eq "$(member pending.count pending.complete bucket.state | xargs)" '0 true answers'
 status_of ctl sync "$MNT"
 expect_eq "$STATUS" 0 "sync with nothing to do"
+status_of ctl sync "$MNT/mistyped"
+expect_text "$SAID" 'there is no mistyped'
 
 # sync returns when the bucket has it: looked at once afterwards, with uploads that take their time
 faults 'PUT|POST . latency=100'

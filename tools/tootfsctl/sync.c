@@ -71,6 +71,7 @@ int command_sync(int argc, char **argv)
 	static const struct option longs[] = {{"timeout", required_argument, NULL, 't'}, {NULL, 0, NULL, 0}};
 	struct sight sight = {.most_files = 0};
 	struct work work = {.path = "/sync", .line = on_line, .arg = &sight};
+	const char *words;
 	long timeout_s = 0;
 	char *rest;
 	int letter, status;
@@ -92,6 +93,9 @@ int command_sync(int argc, char **argv)
 	progress_clear(&sight.progress);
 	if (status == CTL_PARTLY)
 		complain("%s", buf_string(&work.why));
+	words = json_string_value(json_object_get(work.end, "message"));
+	if (status == CTL_DONE && words && *words)
+		complain("%s", words);
 	work_destroy(&work);
 	return status;
 }
