@@ -4,10 +4,15 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 #include <cmocka.h>
 #include "cache/base/key.h"
 #include "tools/client/client.h"
+#include "tools/client/connection.h"
 #include "tools/client/http.h"
 #include "tools/client/progress.h"
 
@@ -155,12 +160,39 @@ static void test_of_cache(void **state)
 	client_place_destroy(&place);
 }
 
+/* A mount of somebody's that names another's socket, root's too: what is asked about the one would be done to the other. */
+static void test_socket_of_another(void **state)
+{
+	struct sockaddr_un name = {.sun_family = AF_UNIX};
+	AUTO_BUF struct buf why = BUF_EMPTY;
+	struct client_place place = {.socket = name.sun_path};
+	int fd, listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)state;
+	snprintf(name.sun_path, sizeof(name.sun_path), "/tmp/tootfs-test-client-%ld", (long)getpid());
+	unlink(name.sun_path);
+	assert_int_equal(bind(listener, (struct sockaddr *)&name, sizeof(name)), 0);
+	assert_int_equal(listen(listener, 4), 0);
+	place.uid = (int64_t)geteuid() + 4000;
+	assert_int_equal(connection_open(&place, &fd, &why), -EPERM);
+	assert_int_equal(fd, -1);
+	assert_non_null(strstr(buf_string(&why), "did not make this mount"));
+	place.uid = geteuid();
+	assert_int_equal(connection_open(&place, &fd, &why), 0);
+	close(fd);
+	place.uid = -1;
+	assert_int_equal(connection_open(&place, &fd, &why), 0);
+	close(fd);
+	close(listener);
+	unlink(name.sun_path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_request), cmocka_unit_test(test_heads), cmocka_unit_test(test_head_too_long),
 	    cmocka_unit_test(test_keys),    cmocka_unit_test(test_texts), cmocka_unit_test(test_find_nothing),
-	    cmocka_unit_test(test_of_cache),
+	    cmocka_unit_test(test_of_cache), cmocka_unit_test(test_socket_of_another),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

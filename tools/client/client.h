@@ -15,7 +15,7 @@ struct client_place {
 	char *socket;
 	char *mountpoint; /* NULL where it was found by the cache folder */
 	char *key;	  /* of the path below the mount point, raw bytes; "" = all of it */
-	int64_t uid;	  /* who must be at the other end, besides root and ourselves; -1 = nobody else */
+	int64_t uid;	  /* who must be at the other end; -1 = not known: root or ourselves */
 };
 
 /* The mount that path lies in. -ENOENT: none of ours; -ETIMEDOUT: its daemon does not answer; -EACCES. */

@@ -52,7 +52,7 @@ static int check_peer(int fd, const struct client_place *place, struct buf *why)
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length))
 		return -errno;
-	if (peer.uid == 0 || peer.uid == geteuid() || (int64_t)peer.uid == place->uid)
+	if (place->uid >= 0 ? (int64_t)peer.uid == place->uid : peer.uid == 0 || peer.uid == geteuid())
 		return 0;
 	buf_printf(why, "the daemon at %s belongs to user %ld, who did not make this mount", place->socket,
 		   (long)peer.uid);
