@@ -52,7 +52,11 @@ static int env_facts(struct index *index)
 	MDB_stat stat;
 	int rc = mdb_env_stat(index->env, &stat);
 	index->page_bytes = stat.ms_psize;
-	return dbi_errno(rc == 0 ? mdb_env_get_fd(index->env, &index->file_fd) : rc);
+	if (rc == 0)
+		rc = mdb_env_get_fd(index->env, &index->file_fd);
+	if (rc == 0 && fcntl(index->file_fd, F_SETFD, FD_CLOEXEC) < 0) /* LMDB leaves that to others */
+		rc = errno;
+	return dbi_errno(rc);
 }
 
 static int env_open(struct index *index, const char *folder, const char *file, unsigned flags,

@@ -302,6 +302,27 @@ static void kill_nine(void **state)
 	assert_true(told > 100);
 }
 
+/* By programs that are started meanwhile: fusermount3, who hands out credentials. */
+static void inherited_by_nobody(void **state)
+{
+	struct fixture *f = *state;
+	struct dirent *entry;
+	DIR *fds = opendir("/proc/self/fd");
+	unsigned seen = 0;
+
+	assert_non_null(fds);
+	while ((entry = readdir(fds)) != NULL) {
+		char target[300] = "";
+		if (readlinkat(dirfd(fds), entry->d_name, target, sizeof(target) - 1) < 0 || !strstr(target, f->folder))
+			continue;
+		seen++;
+		if (!(fcntl(atoi(entry->d_name), F_GETFD) & FD_CLOEXEC))
+			fail_msg("%s is inherited", target);
+	}
+	closedir(fds);
+	assert_true(seen >= 3);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -310,6 +331,7 @@ int main(void)
 	    TEST(refusals),	  TEST(newer_format_inside),
 	    TEST(another_bucket), TEST(older_file_under_steady),
 	    TEST(read_only),	  TEST(kill_nine),
+	    TEST(inherited_by_nobody),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
