@@ -62,7 +62,7 @@ static int draft_retry(struct node *node, struct draft_room *room, const struct 
 		if (r == -EAGAIN) {
 			r = size ? fill_wait_for(flow->fills, node, 0, size) : 0;
 		} else {
-			r = space_reserve(flow->evicts, more, clock_ms() + 4 * flow->config.full_timeout_ms);
+			r = space_reserve(flow->evicts, more, space_patience_ms(flow->evicts));
 			if (!r)
 				room->have += more;
 		}

@@ -138,7 +138,7 @@ int tree_symlink(struct cache *cache, uint64_t parent, const char *name, const c
 	struct evicts *evicts = cache->flow.evicts;
 	if (length == 0 || length > SYMLINK_BYTES_MAX)
 		return length ? -ENAMETOOLONG : -ENOENT;
-	int r = space_reserve(evicts, m.reserved, clock_ms() + 4 * cache->flow.config.full_timeout_ms);
+	int r = space_reserve(evicts, m.reserved, space_patience_ms(evicts));
 	if (r)
 		return r;
 	r = write_target(cache, target, &m.blob);

@@ -25,6 +25,9 @@ void evicts_close(struct evicts **e);
  * progress (bytes freed), whichever is first. 0, -ENOSPC, -ECANCELED. Nothing held. A request larger than the
  * whole limit is -ENOSPC at once. */
 int space_reserve(struct evicts *e, uint64_t bytes, int64_t deadline_ms) MUST_CHECK;
+/* The deadline of who serves the kernel: several times full_timeout; now, where so many wait already that the others are needed for
+ * those who want no room. */
+int64_t space_patience_ms(const struct evicts *e);
 /* Takes the bytes only if there is room right now. Leaf lock only. */
 bool space_try(struct evicts *e, uint64_t bytes);
 void space_release(struct evicts *e, uint64_t bytes); /* leaf lock only */

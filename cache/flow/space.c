@@ -14,6 +14,7 @@ enum {
 	LOOK_BYTES = 16 << 20, /* after so many the thread looks at the disk */
 	LOOK_MS = 500,	       /* what others take of it is seen after that */
 	LOOK_AGAIN_MS = 20,    /* while it is short of room */
+	WAITERS_MAX = 40,      /* of the 64 threads that serve the kernel */
 };
 
 static void look_at_disk_locked(struct evicts *e) REQUIRES(&e->lock);
@@ -116,6 +117,13 @@ int space_reserve(struct evicts *e, uint64_t bytes, int64_t deadline_ms)
 	lock_drop(&e->lock);
 	atomic_fetch_sub(&e->flow->counts.waiters, 1);
 	return err;
+}
+
+int64_t space_patience_ms(const struct evicts *e)
+{
+	bool many = atomic_load(&e->flow->counts.waiters) >= WAITERS_MAX;
+
+	return clock_ms() + (many ? 0 : 4 * e->flow->config.full_timeout_ms);
 }
 
 void space_release(struct evicts *e, uint64_t bytes)

@@ -38,20 +38,24 @@ told '^EXTEND_TIMEOUT_USEC=15000000$' || fail "no time was asked for, for what i
 told '^STATUS=waiting for 1 files' || fail "what is waited for was not told"
 faults
 
-# Signs of life go on while all who serve the kernel wait for room, which the bucket does not let them make.
+# Signs of life go on, and so does everything that needs no room, while more writers want some than there are threads.
 export NOTIFY_SOCKET=$T/notify WATCHDOG_USEC=900000
 start_mount -o cache_size=64M,full_timeout=$((8 * PATIENCE)),stop_timeout=1
 unset NOTIFY_SOCKET WATCHDOG_USEC
+echo known >"$MNT/known"
 stop_proxy
 for i in $(seq 80); do
 	{ head -c 8M /dev/zero >"$MNT/w$i" || echo "$i" >>"$T/full"; } 2>/dev/null &
 	WRITERS+=($!)
 done
-all_wait() { ! timeout 1 stat -f "$MNT" >/dev/null 2>&1; }
-wait_for 20 all_wait
+some_are_full() { [ -s "$T/full" ]; } # 40 wait for their time to be over; for who comes then there is no room at once
+wait_for 20 some_are_full
 before=$(grep -c '^WATCHDOG=1$' "$T/told")
-wait_for 3 lives $((before + 4))
-[ ! -e "$T/full" ] || fail "the writers did not wait any more"
+timeout $((2 * PATIENCE)) stat -f "$MNT" >/dev/null || fail "statfs waits behind the writers"
+expect_eq "$(timeout $((2 * PATIENCE)) cat "$MNT/known")" known "read while others wait for room"
+timeout $((2 * PATIENCE)) mkdir "$MNT/made" || fail "mkdir waits behind the writers"
+expect_ge "$(jobs -pr | wc -l)" 20 "jobs that still wait"
+wait_for 3 lives $((before + 2))
 kill_mount
 wait "${WRITERS[@]}" || :
 rm -rf "$CACHE"
