@@ -21,6 +21,8 @@ struct cache_watcher {
 	void (*changed)(void *arg, uint64_t ino);
 	/* The same of a name that came or went: also that there was none must be forgotten. May be NULL. */
 	void (*named)(void *arg, uint64_t parent, const char *name);
+	/* Waits a little until the kernel was told what was said so far. May be NULL. */
+	void (*settle)(void *arg);
 	void *arg;
 };
 

@@ -105,5 +105,8 @@ int refresh_below(struct cache *cache, const char *const *keys, size_t count, co
 	*sums = (struct refresh_sums){0};
 	for (size_t i = 0; i < count && !r; i++)
 		r = refresh_one(&f, keys[i]);
+	/* Whoever asked looks next: with what the kernel kept of before, he would see nothing new. */
+	if (cache->watcher.settle)
+		cache->watcher.settle(cache->watcher.arg);
 	return r ? r : sums->failed ? -EIO : 0;
 }

@@ -6,8 +6,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "cache/base/clock.h"
 #include "cache/base/log.h"
 #include "lowlevel.h"
+
+enum { SETTLE_MS = 3000 };
 
 static void forget(struct notify *notify, const struct note *note)
 {
@@ -44,12 +47,16 @@ static void *notify_run(void *arg)
 		}
 		notify->locked.notes = NULL;
 		notify->locked.count = notify->locked.space = 0;
+		notify->locked.busy = true;
 		lock_drop(&notify->lock);
 		for (size_t i = 0; i < count; i++)
 			forget(notify, &notes[i]);
 		free_notes(notes, count);
 		lock_take(&notify->lock);
+		notify->locked.busy = false;
+		wakeup_all(&notify->idle);
 	}
+	wakeup_all(&notify->idle);
 	lock_drop(&notify->lock);
 	return NULL;
 }
@@ -61,9 +68,11 @@ int notify_start(struct notify *notify, struct fuse_session *fuse)
 	*notify = (struct notify){.fuse = fuse};
 	lock_init(&notify->lock);
 	wakeup_init(&notify->wakeup);
+	wakeup_init(&notify->idle);
 	error = thread_start(&notify->thread, "notify", notify_run, notify);
 	if (error) {
 		wakeup_destroy(&notify->wakeup);
+		wakeup_destroy(&notify->idle);
 		lock_destroy(&notify->lock);
 	}
 	notify->started = error == 0;
@@ -113,6 +122,17 @@ void notify_named(struct notify *notify, uint64_t folder, const char *name)
 	add(notify, folder, copy, copy != NULL);
 }
 
+void notify_settle(struct notify *notify)
+{
+	int64_t until_ms = clock_ms() + SETTLE_MS;
+
+	lock_take(&notify->lock);
+	while (!notify->locked.ended && (notify->locked.count || notify->locked.busy) &&
+	       wakeup_wait_until(&notify->idle, &notify->lock, until_ms))
+		;
+	lock_drop(&notify->lock);
+}
+
 void notify_stop(struct notify *notify)
 {
 	if (!notify->started)
@@ -120,6 +140,7 @@ void notify_stop(struct notify *notify)
 	lock_take(&notify->lock);
 	notify->locked.ended = true;
 	wakeup_all(&notify->wakeup);
+	wakeup_all(&notify->idle);
 	lock_drop(&notify->lock);
 	pthread_join(notify->thread, NULL);
 	notify->started = false;

@@ -26,11 +26,11 @@ struct notify {
 	bool started;
 
 	struct lock lock;
-	struct wakeup wakeup;
+	struct wakeup wakeup, idle;
 	struct {
 		struct note *notes;
 		size_t count, space;
-		bool ended;
+		bool ended, busy; /* busy: some that were taken out are not told yet */
 	} locked;
 };
 
@@ -39,6 +39,8 @@ int notify_start(struct notify *notify, struct fuse_session *fuse) MUST_CHECK;
 void notify_changed(struct notify *notify, uint64_t ino);
 /* It asks for the name in the folder again, also where it knew that there was none. */
 void notify_named(struct notify *notify, uint64_t folder, const char *name);
+/* Until it has forgotten all of that, or a few seconds are over. */
+void notify_settle(struct notify *notify);
 /* Later notes are dropped. */
 void notify_stop(struct notify *notify);
 

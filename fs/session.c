@@ -146,9 +146,16 @@ static void named(void *arg, uint64_t parent, const char *name)
 	notify_named(&session->notify, parent, name);
 }
 
+static void settle(void *arg)
+{
+	struct session *session = arg;
+
+	notify_settle(&session->notify);
+}
+
 struct cache_watcher session_watcher(struct session *session)
 {
-	return (struct cache_watcher){.changed = changed, .named = named, .arg = session};
+	return (struct cache_watcher){.changed = changed, .named = named, .settle = settle, .arg = session};
 }
 
 int session_loop(struct session *session)
