@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include "cache/base/lock.h"
 #include "cache/check.h"
 #include "tools/client/client.h"
 #include "tools/client/progress.h"
@@ -28,9 +29,14 @@ struct fsck {
 	bool asked;	  /* the finding that comes next */
 	bool interactive; /* findings are asked about on the terminal */
 	atomic_bool cancelled;
-	struct cache *_Atomic cache; /* the one to be interrupted */
+	struct lock lock;
+	struct cache *cache; /* guarded by lock: the one to be interrupted; fsck_uses sets it */
 	uint64_t pending_most;
 };
+
+/* -- main.c -- */
+/* A signal interrupts this cache from now on; NULL: none. After the call with NULL it may be closed. */
+void fsck_uses(struct fsck *f, struct cache *cache);
 
 /* -- options.c -- */
 /* 0, -EINVAL, -ENOMEM, -ENOENT; and why. To be destroyed in any case. */

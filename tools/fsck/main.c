@@ -10,7 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 #include "cache/base/clock.h"
-#include "cache/base/lock.h"
 #include "fsck.h"
 
 static sigset_t signals;
@@ -22,13 +21,21 @@ static void *watch(void *arg)
 
 	while (sigwait(&signals, &which) == 0) {
 		bool second = atomic_exchange(&f->cancelled, true);
-		struct cache *cache = atomic_load(&f->cache);
 		if (second)
 			_exit(FSCK_CANCELLED);
-		if (cache)
-			cache_interrupt(cache);
+		lock_take(&f->lock);
+		if (f->cache)
+			cache_interrupt(f->cache);
+		lock_drop(&f->lock);
 	}
 	return NULL;
+}
+
+void fsck_uses(struct fsck *f, struct cache *cache)
+{
+	lock_take(&f->lock);
+	f->cache = cache;
+	lock_drop(&f->lock);
 }
 
 static int watch_signals(struct fsck *f)
@@ -73,6 +80,7 @@ int main(int argc, char **argv)
 	AUTO_BUF struct buf why = BUF_EMPTY;
 	int status = FSCK_CLEAN, r;
 
+	lock_init(&f.lock);
 	config_init(&f.config);
 	r = options_parse(&f, argc, argv, &why);
 	if (r) {

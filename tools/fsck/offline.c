@@ -52,7 +52,7 @@ static int run_check(struct fsck *f, struct cache *cache, struct check_sums *sum
 	    .arg = f,
 	};
 
-	atomic_store(&f->cache, cache);
+	fsck_uses(f, cache);
 	int r = check_run(cache, &options, &visitor, sums, why);
 	progress_clear(&f->progress);
 	return r;
@@ -71,7 +71,7 @@ static int look(struct fsck *f)
 		return status_of(f, r, buf_string(&why));
 	r = run_check(f, cache, &sums, &why);
 	status = r ? status_of(f, r, buf_string(&why)) : report_end(f, &sums);
-	atomic_store(&f->cache, NULL);
+	fsck_uses(f, NULL);
 	check_close(&cache);
 	return status;
 }
@@ -179,7 +179,7 @@ static int mend(struct fsck *f)
 		offline_drain(f, cache, r ? 0 : sums.found[CHECK_DIRTY_LOST]);
 	if (!status)
 		status = report_cancelled(f) ? FSCK_CANCELLED : report_end(f, &sums);
-	atomic_store(&f->cache, NULL);
+	fsck_uses(f, NULL);
 	cache_interrupt(cache);
 	cache_stop(cache);
 	cache_close(&cache);

@@ -42,14 +42,14 @@ int rebuild(struct fsck *f)
 			complain("the cache folder %s is in use; unmount it first", f->config.cache);
 		return status < 0 ? FSCK_ERROR : status;
 	}
-	atomic_store(&f->cache, cache);
+	fsck_uses(f, cache);
 	r = cache_start(cache, NULL);
 	if (!r)
 		r = check_rebuild(cache, &visitor, &rebuilt);
 	if (!r)
 		offline_drain(f, cache, 0); /* what does not come to the bucket was said, and stays */
 	status = end(f, r, &rebuilt);
-	atomic_store(&f->cache, NULL);
+	fsck_uses(f, NULL);
 	cache_interrupt(cache);
 	cache_stop(cache);
 	cache_close(&cache);
