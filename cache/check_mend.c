@@ -33,7 +33,14 @@ static void told(struct check *c, uint64_t ino)
 
 /* -- a new object -- */
 
-static int adopt_part(struct check *c, struct txn *txn, const char *text, const struct object *object, uint64_t *folder)
+/* The first name on the way that is new: the kernel may know that there is none. */
+struct newcomer {
+	uint64_t folder; /* 0 = none yet */
+	char name[NAME_BYTES_MAX + 1];
+};
+
+static int adopt_part(struct check *c, struct txn *txn, const char *text, const struct object *object, uint64_t *folder,
+		      struct newcomer *first)
 {
 	struct name name;
 	uint64_t ino;
@@ -47,10 +54,24 @@ static int adopt_part(struct check *c, struct txn *txn, const char *text, const 
 	}
 	if (r != -ENOENT)
 		return r;
+	if (!first->folder) {
+		first->folder = *folder;
+		strcpy(first->name, text);
+	}
 	r = survey_apply_name(txn, c->cache->config, *folder, text, object, &ino);
 	if (!r && !object)
 		*folder = ino;
 	return r;
+}
+
+static void tell_kernel(const struct check *c, const struct newcomer *first)
+{
+	const struct cache_watcher *watcher = &c->cache->watcher;
+
+	if (watcher->named)
+		watcher->named(watcher->arg, first->folder, first->name);
+	if (watcher->settle)
+		watcher->settle(watcher->arg);
 }
 
 static int touch(struct txn *txn, uint64_t ino)
@@ -66,6 +87,7 @@ static int adopt(struct check *c, const struct check_case *k)
 	AUTO_ABORT struct txn *txn = NULL;
 	char text[NAME_BYTES_MAX + 1];
 	struct pending_record wish;
+	struct newcomer first = {.folder = 0};
 	uint64_t folder = INO_ROOT;
 	int r = txn_begin_write(c->cache->flow.index, &txn);
 
@@ -79,7 +101,7 @@ static int adopt(struct check *c, const struct check_case *k)
 		size_t length = slash ? (size_t)(slash - at) : strlen(at);
 		memcpy(text, at, length);
 		text[length] = '\0';
-		r = adopt_part(c, txn, text, slash ? NULL : k->object, &folder);
+		r = adopt_part(c, txn, text, slash ? NULL : k->object, &folder, &first);
 		if (!slash)
 			break;
 	}
@@ -87,9 +109,11 @@ static int adopt(struct check *c, const struct check_case *k)
 		r = touch(txn, k->facts->parent);
 	if (!r)
 		r = txn_commit(&txn);
-	if (!r)
-		told(c, k->facts->parent);
-	return r;
+	if (r)
+		return r;
+	told(c, k->facts->parent);
+	tell_kernel(c, &first);
+	return 0;
 }
 
 /* -- the content of a node, with its lock -- */

@@ -48,12 +48,13 @@ cat "$MNT/$victim" >/dev/null
 s3 del "$victim"
 echo new >"$T/new"
 s3 put "$(dirname "$victim")/put behind our back" "$T/new"
+[ ! -e "$MNT/$(dirname "$victim")/put behind our back" ] || fail "known already" # the kernel keeps that there is none
 fsck 4 -n
 expect_text "$(cat "$T/said")" "^GONE $victim"
 expect_text "$(cat "$T/said")" "^UNKNOWN .*put behind our back"
 fsck 1 -p
 expect_same_new() { cmp -s "$MNT/$(dirname "$victim")/put behind our back" "$T/new"; }
-wait_for 10 expect_same_new
+expect_same_new || fail "what was adopted is not seen"
 wait_for 20 object_is "$victim" "$T/tree/$victim"
 fsck 0 -n --deep
 stop_mount
